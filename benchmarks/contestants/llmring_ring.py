@@ -1,0 +1,81 @@
+"""llmring as an application uses it: an alias of a lockfile, a deadline, prices; every guard as it comes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from benchmarks.contestants import KEY, PROMPT
+from llmring import LLMRequest, LLMRing, Message, StreamEventType
+
+# Aliases carry the name of the model that they stand for: a contestant is told models. The prices are made up.
+LOCK = """\
+version = "1.1"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+"""
+_BINDING = """
+[[profiles.default.bindings]]
+alias = "{alias}"
+models = ["openai:{alias}", "anthropic:claude-sonnet-5-5"]
+"""
+_ROW = """
+[[locked]]
+id = "openai:{alias}"
+price = {{ input = "2", output = "10", cache_read = "0.2" }}
+price_as_of = "2026-11-20"
+price_source = "made up"
+"""
+
+
+def write_lock(folder: Path, aliases: list[str]) -> Path:
+    """A lockfile that binds each alias to a pool of two, with the facts of the first."""
+    bindings = "".join(_BINDING.format(alias=alias) for alias in aliases)
+    rows = "".join(_ROW.format(alias=alias) for alias in aliases)
+    path = folder / "llmring.lock"
+    path.write_text(LOCK + bindings + rows)
+    return path
+
+
+def make_ring(base_url: str, lockfile: Path, *, alias_cache_size: int = 1000) -> LLMRing:
+    return LLMRing(
+        lockfile_path=lockfile,
+        providers={"openai": {"base_url": base_url, "api_key": KEY}},
+        alias_cache_size=alias_cache_size,
+    )
+
+
+class RingClient:
+    def __init__(self, ring: LLMRing) -> None:
+        self._ring = ring
+
+    async def chat(self, model: str) -> int:
+        response = await self._ring.chat(
+            LLMRequest(model=model, messages=[Message(role="user", content=PROMPT)], deadline=60.0)
+        )
+        assert response.content
+        assert response.cost
+        return 1
+
+    async def stream(self, model: str) -> int:
+        request = LLMRequest(model=model, messages=[Message(role="user", content=PROMPT)], deadline=60.0)
+        chunks, tokens = 0, 0
+        async for chunk in self._ring.chat_stream(request):
+            if chunk.delta:
+                chunks += 1
+            elif chunk.type is StreamEventType.DONE and chunk.usage is not None:
+                tokens = chunk.usage.total_tokens
+        assert tokens
+        return chunks
+
+
+@asynccontextmanager
+async def open_client(base_url: str) -> AsyncGenerator[RingClient]:
+    with tempfile.TemporaryDirectory() as folder:
+        lockfile = write_lock(Path(folder), ["hello", "chunks-500", "chunks-500-joined"])
+        async with make_ring(base_url, lockfile) as ring:
+            yield RingClient(ring)

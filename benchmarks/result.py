@@ -1,0 +1,103 @@
+"""What was measured and what was allowed. Plain arithmetic: no clock, no process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One number, taken once a round. who: what was measured. unit: of the numbers."""
+
+    who: str
+    unit: str
+    rounds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return median(self.rounds)
+
+    @property
+    def low(self) -> float:
+        return min(self.rounds)
+
+    @property
+    def high(self) -> float:
+        return max(self.rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A value and the most it may be. unit: "×" for a ratio."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def within(self) -> bool:
+        return self.value <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One budget, measured. method: how, in a sentence or two."""
+
+    budget: str
+    title: str
+    method: str
+    series: tuple[Series, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def within(self) -> bool:
+        return all(check.within for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "budget": self.budget,
+            "title": self.title,
+            "method": self.method,
+            "within": self.within,
+            "checks": [{**asdict(check), "within": check.within} for check in self.checks],
+            "series": [{**asdict(one), "median": one.median, "low": one.low, "high": one.high} for one in self.series],
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Result:
+        """Reads what `to_dict` wrote."""
+        return cls(
+            budget=data["budget"],
+            title=data["title"],
+            method=data["method"],
+            series=tuple(Series(one["who"], one["unit"], tuple(one["rounds"])) for one in data["series"]),
+            checks=tuple(Check(one["what"], one["value"], one["limit"], one["unit"]) for one in data["checks"]),
+        )
+
+
+def at_most(series: Series, limit: float) -> Check:
+    """The median itself may be at most `limit`."""
+    return Check(series.who, series.median, limit, series.unit)
+
+
+def ratio_at_most(series: Series, base: Series, limit: float) -> Check:
+    """So many times the base at most."""
+    return Check(f"{series.who} / {base.who}", _by_round(lambda a, b: a / b, series, base), limit, "×")
+
+
+def excess_at_most(series: Series, base: Series, limit: float) -> Check:
+    """So much more than the base at most."""
+    return Check(f"{series.who} − {base.who}", _by_round(lambda a, b: a - b, series, base), limit, series.unit)
+
+
+def _by_round(compare: Callable[[float, float], float], series: Series, base: Series) -> float:
+    # Round by round: the two of a round were taken within seconds of each other, on a machine in the same mood.
+    return median(compare(a, b) for a, b in zip(series.rounds, base.rounds, strict=True))
+
+
+def find(series: Sequence[Series], who: str) -> Series:
+    return next(one for one in series if one.who == who)

@@ -1,0 +1,77 @@
+"""Writes the pages that would go stale if people wrote them: `make docs`. With --check it writes nothing and fails on a stale one."""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+ENVIRONMENT_HEAD = """\
+# Environment variables
+
+Every variable that llmring reads, and nothing else: `src/llmring/env.py` is the list, this page is made from it by `make docs`.
+None is read at import. A blank value counts as unset; a yes/no variable says yes with 1, true, yes or on.
+"""
+
+
+def environment_page() -> str:
+    """docs/environment.md, from the constants and comments of env.py."""
+    lines = [ENVIRONMENT_HEAD]
+    for section, rows in _environment_sections():
+        title = section if section.startswith("llmring") else section.capitalize()
+        lines += [f"## {title}", "", "| variable | what it does |", "|---|---|"]
+        lines += [f"| `{name}` | {meaning} |" for name, meaning in rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _environment_sections() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    source = (ROOT / "src" / "llmring" / "env.py").read_text()
+    constants = {
+        node.lineno: ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.AnnAssign) and node.value is not None
+    }
+    section, rows = "", list[tuple[str, str]]()
+    for number, line in enumerate(source.splitlines(), start=1):
+        if line.startswith("# "):
+            if rows:
+                yield section, rows
+            section, rows = line.removeprefix("# "), []
+        elif number in constants:
+            _, separator, meaning = line.partition("  # ")
+            if not separator:
+                raise SystemExit(f"env.py:{number}: {constants[number]} has no comment to make a line of")
+            rows.append((constants[number], meaning))
+    if rows:
+        yield section, rows
+
+
+PAGES = {"docs/environment.md": environment_page}
+
+
+def main(arguments: list[str]) -> int:
+    check = arguments == ["--check"]
+    if arguments and not check:
+        print("usage: generate.py [--check]", file=sys.stderr)
+        return 2
+    stale = 0
+    for name, make in PAGES.items():
+        page, path = make(), ROOT / name
+        if path.exists() and path.read_text() == page:
+            continue
+        if check:
+            print(f"error: {name} is stale; run `make docs`", file=sys.stderr)
+            stale = 1
+        else:
+            path.write_text(page)
+            print(f"wrote {name}")
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""From events to what the caller gets: the finished `LLMResponse`, and the chunks of a stream on the way to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from llmring.calls.call import Call, Reply
+from llmring.exceptions import SchemaValidationError
+from llmring.registry.pricing import price_usage
+from llmring.schemas.events import (
+    Event,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+)
+from llmring.schemas.fold import Fold
+from llmring.schemas.request import LLMRequest
+from llmring.schemas.response import LLMResponse, StreamChunk, StreamEventType, Usage
+from llmring.schemas.response_format import read_response_format
+
+_TOKEN = StreamEventType.TOKEN
+
+
+def finish(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse:
+    """The whole answer: who gave it, what it cost, what it means.
+
+    Raises SchemaValidationError, carrying the response, where a structured answer does not fit its schema.
+    """
+    response = describe(call, reply, folding, now)
+    if call.request.response_format is not None:
+        _parse(call.request, response)
+    return response
+
+
+def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse:
+    """The answer as far as it has come, with the facts of its call."""
+    response = folding.response()
+    candidate, resolution, request = reply.candidate, call.resolution, call.request
+    response.provider = candidate.ref.provider
+    response.model = response.model or candidate.ref.model
+    response.requested_model = request.model
+    response.called_model = str(candidate.ref)
+    response.alias = resolution.alias
+    response.profile = resolution.profile
+    response.status_code = reply.status
+    response.request_id = reply.request_id
+    response.request = request
+    if reply.raw is not None:
+        response.raw = reply.raw
+    if reply.warnings:
+        response.warnings = list(reply.warnings)
+    if call.attempts:
+        response.attempts = [asdict(attempt) for attempt in call.attempts]
+    response.timing.latency = now - call.started
+    if reply.first_content_at is not None:
+        response.timing.ttft = reply.first_content_at - call.started
+    if not folding.has_usage:
+        response.usage = estimate_usage(request, response)
+    if candidate.info.price:
+        cost = price_usage(response.usage, candidate.info).to_dict()
+        response.usage.update(cost=cost["total_cost"], input_cost=cost["input_cost"], output_cost=cost["output_cost"])
+    return response
+
+
+def estimate_usage(request: LLMRequest, response: LLMResponse) -> Usage:
+    """Counts for an answer whose provider reported none: a token per four bytes of text, and marked as estimated."""
+    prompt = sum(len(message.text.encode()) for message in request.messages)
+    calls = sum(len(call.raw_arguments) for call in response.tool_calls or ())
+    answer = len(response.content.encode()) + len((response.reasoning or "").encode()) + calls
+    return Usage(-(-prompt // 4), -(-answer // 4), estimated=True)
+
+
+def _parse(request: LLMRequest, response: LLMResponse) -> None:
+    wanted = read_response_format(request.response_format)
+    # A refusal or a tool call stands in the place of the answer: nothing is there to be read.
+    if wanted is None or wanted.kind == "text" or response.refusal or (response.tool_calls and not response.content):
+        return
+    try:
+        response.parsed = wanted.parse(response.content)
+    except SchemaValidationError as error:
+        error.response = response
+        if response.finish_reason == "length":
+            error.hint = "the answer was cut at its token limit: raise max_tokens"
+        raise
+
+
+def chunk_of(event: Event, folding: Fold, model: str, now: float) -> StreamChunk | None:
+    """The chunk that shows an event to the caller, None for one that is only kept. The event is already folded."""
+    if isinstance(event, TextDelta):
+        return StreamChunk(_TOKEN, event.text, timestamp=now)
+    match event:
+        case ReasoningDelta():
+            if not event.text:
+                return None
+            return StreamChunk(StreamEventType.REASONING, data=event.text, model=model, timestamp=now)
+        case ToolCallStart():
+            data = {"index": event.index, "id": event.id, "name": event.name, "arguments_delta": ""}
+            return StreamChunk(StreamEventType.TOOL_CALL_START, data=data, tool_id=event.id, timestamp=now)
+        case ToolCallDelta():
+            id, name = folding.tool_call_id(event.index)
+            data = {"index": event.index, "id": id, "name": name, "arguments_delta": event.arguments}
+            return StreamChunk(StreamEventType.TOOL_CALL_DELTA, data=data, tool_id=id, timestamp=now)
+        case ToolCallEnd():
+            tool_call = folding.tool_call(event.index)
+            return StreamChunk(StreamEventType.TOOL_CALL_END, data=tool_call, tool_id=tool_call.id, timestamp=now)
+        case RefusalDelta():
+            return StreamChunk(StreamEventType.META, data={"event": "refusal", "delta": event.text}, timestamp=now)
+        case _:
+            return None
+
+
+def last_chunks(response: LLMResponse, now: float) -> tuple[StreamChunk, StreamChunk]:
+    """USAGE, then DONE with the whole response."""
+    return (
+        StreamChunk(
+            StreamEventType.USAGE, data=response.usage, model=response.model, usage=response.usage, timestamp=now
+        ),
+        StreamChunk(
+            StreamEventType.DONE,
+            data=response,
+            model=response.model,
+            finish_reason=response.finish_reason,
+            usage=response.usage,
+            tool_calls=response.tool_calls,
+            timestamp=now,
+        ),
+    )

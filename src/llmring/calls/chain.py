@@ -1,0 +1,71 @@
+"""The order in which a call is wrapped, visible in one function, and the two wrappers that need nothing but each other."""
+
+from __future__ import annotations
+
+import logging
+
+from llmring.calls.call import Call, Reply, Send, SendTo
+from llmring.clock import Clock
+from llmring.exceptions import AttemptRecord, LLMRingError, ProviderError
+from llmring.resilience.deadline import deadline_passed
+from llmring.resilience.fallback import most_useful, moves_on, with_attempts
+from llmring.resolver import Candidate
+
+_log = logging.getLogger("llmring.calls")
+
+
+def build_chain(exchange: SendTo, clock: Clock) -> Send:
+    """cache ( deadline ( fallback ( retry ( breaker ( limits ( exchange ))))))
+
+    Read from the inside out. Each wrapper is a function around the one below it; a new one is a line here.
+    """
+    send_to = exchange
+    # limits, breaker and retry each wrap `send_to`: they act on one candidate.
+    send = with_fallback(send_to, clock)
+    return with_deadline(send, clock)
+    # a response cache wraps everything: a hit asks nobody.
+
+
+def with_deadline(send: Send, clock: Clock) -> Send:
+    """One deadline over all attempts. Every wait below is bounded by it."""
+
+    async def send_within_deadline(call: Call) -> Reply:
+        if call.request.deadline is not None:
+            call.deadline = call.started + call.request.deadline
+        return await send(call)
+
+    return send_within_deadline
+
+
+def with_fallback(send_to: SendTo, clock: Clock) -> Send:
+    """The pool's candidates in order, each with the original request, until one answers (streams: until the first content)."""
+
+    async def send_with_fallback(call: Call) -> Reply:
+        errors: list[LLMRingError] = []
+        candidates = call.resolution.candidates
+        for candidate in candidates:
+            started = clock.monotonic()
+            if call.deadline is not None and started >= call.deadline:
+                raise with_attempts(deadline_passed(), call.attempts) from (errors[-1] if errors else None)
+            try:
+                return await send_to(call, candidate)
+            except LLMRingError as error:
+                call.attempts.append(_record(candidate, error, clock.monotonic() - started))
+                if not moves_on(error, first=not errors):
+                    with_attempts(error, call.attempts)
+                    raise
+                errors.append(error)
+                if candidate is not candidates[-1]:
+                    _log.warning(
+                        "%s failed (%s), trying the next model of the pool", candidate.ref, type(error).__name__
+                    )
+        raise with_attempts(most_useful(errors), call.attempts)
+
+    return send_with_fallback
+
+
+def _record(candidate: Candidate, error: LLMRingError, seconds: float) -> AttemptRecord:
+    status = error.status if isinstance(error, ProviderError) else None
+    return AttemptRecord(
+        candidate.ref.provider, candidate.ref.model, type(error).__name__, error.message, status, seconds
+    )

@@ -1,0 +1,66 @@
+"""Defaults of a ring laid under a request: the request's own value always wins, key by key for params and headers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from llmring.schemas.request import LLMRequest, RequestOptions, mark_strict
+
+# Fields of RequestOptions that stand on LLMRequest under the same name.
+_SHARED = tuple(
+    field.name
+    for field in dataclasses.fields(RequestOptions)
+    if field.name not in {"extra_params", "extra_headers", "sampling"}
+)
+
+
+class Defaults:
+    """A ring's `RequestOptions`, read once, so that laying them under a request costs one pass."""
+
+    __slots__ = ("_headers", "_strict_tools", "_values", "extra_params")
+
+    def __init__(self, options: RequestOptions) -> None:
+        # What is set directly wins over `sampling`.
+        values = options.sampling.request_fields() if options.sampling is not None else {}
+        for name in _SHARED:
+            value = getattr(options, name)
+            if value is not None:
+                values[name] = value
+        self._values = values
+        self._strict_tools = options.sampling.strict_tools if options.sampling is not None else None
+        self._headers = dict(options.extra_headers or {})
+        # Kept apart from the request's own extra_params: there a key that contradicts a typed field is a mistake, here it yields.
+        self.extra_params: Mapping[str, Any] | None = dict(options.extra_params) if options.extra_params else None
+
+    def lay_under(self, request: LLMRequest) -> LLMRequest:
+        """The request with defaults where it says nothing. The request itself is not changed."""
+        update = {name: value for name, value in self._values.items() if getattr(request, name) is None}
+        if self._strict_tools is not None and request.tools:
+            update["tools"] = mark_strict(request.tools, self._strict_tools)
+        if self._headers:
+            update["extra_headers"] = _merge_headers(self._headers, request.extra_headers or {})
+        return request.model_copy(update=update) if update else request
+
+    def layers(self, request: LLMRequest) -> dict[str, tuple[Any, str]]:
+        """What a request with these defaults asks for: value and the layer it comes from, by field."""
+        found: dict[str, tuple[Any, str]] = {name: (value, "instance") for name, value in self._values.items()}
+        found |= {f"extra_params.{name}": (value, "instance") for name, value in (self.extra_params or {}).items()}
+        found |= {f"extra_headers.{name}": (value, "instance") for name, value in self._headers.items()}
+        found |= request_layer(request)
+        return dict(sorted(found.items()))
+
+
+def request_layer(request: LLMRequest) -> dict[str, tuple[Any, str]]:
+    """What the request itself asks for, by field."""
+    found = {name: (getattr(request, name), "request") for name in _SHARED if getattr(request, name) is not None}
+    found |= {f"extra_params.{name}": (value, "request") for name, value in (request.extra_params or {}).items()}
+    return found | {
+        f"extra_headers.{name}": (value, "request") for name, value in (request.extra_headers or {}).items()
+    }
+
+
+def _merge_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str, str]:
+    replaced = {name.lower() for name in over}
+    return {name: value for name, value in under.items() if name.lower() not in replaced} | dict(over)

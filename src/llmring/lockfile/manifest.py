@@ -1,0 +1,58 @@
+"""The manifest beside the lock: `llmring.toml`, or `[tool.llmring]` of `pyproject.toml`. Only the providers it declares are read
+here, and only as raw tables: what they may say is for the providers' floor to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import tomli
+
+from llmring.exceptions import LockfileError
+from llmring.lockfile.store import read_lock_bytes
+
+MANIFEST_NAME: Final = "llmring.toml"
+PYPROJECT_NAME: Final = "pyproject.toml"
+_MAX_MANIFEST_BYTES = 1024 * 1024
+
+
+def read_declared_providers(directory: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The `[providers.NAME]` tables of the manifest in `directory`; empty where there is none.
+
+    Raises LockfileError where a file cannot be read, the tables are no tables, or both files declare providers.
+    """
+    own_path, pyproject_path = directory / MANIFEST_NAME, directory / PYPROJECT_NAME
+    own = _provider_tables(_read_toml(own_path), own_path, "providers")
+    tool = _read_toml(pyproject_path).get("tool")
+    ours: Any = cast("dict[str, Any]", tool).get("llmring") if isinstance(tool, dict) else None
+    theirs = _provider_tables(
+        cast("dict[str, Any]", ours) if isinstance(ours, dict) else {}, pyproject_path, "tool.llmring.providers"
+    )
+    if own and theirs:
+        raise LockfileError(
+            f"{own_path} and [tool.llmring.providers] of {pyproject_path} both declare providers",
+            hint="keep one of the two manifests",
+        )
+    return own or theirs
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return tomli.loads(read_lock_bytes(path, _MAX_MANIFEST_BYTES).decode())
+    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+        raise LockfileError(f"{path}: broken TOML: {error}") from None
+
+
+def _provider_tables(table: Mapping[str, Any], path: Path, place: str) -> Mapping[str, Mapping[str, Any]]:
+    given: Any = table.get("providers", {})
+    if not isinstance(given, dict):
+        raise LockfileError(f"{path}: [{place}] is no table", hint=f"write [{place}.NAME]")
+    tables = cast("dict[str, Any]", given)
+    for name, row in tables.items():
+        if not isinstance(row, dict):
+            raise LockfileError(f"{path}: {name[:80]!r} in [{place}] is no table", hint=f"write [{place}.NAME]")
+    return tables

@@ -1,0 +1,82 @@
+"""What a lockfile says, as plain data. Pure: reading it from text is `parse`, finding it on disk is `store`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llmring.schemas.model_info import ModelInfo
+
+DEFAULT_PROFILE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One alias of one profile.
+
+    models: the pool, `provider:model` in the order they are tried. input: hash of the intent it was locked from.
+    requested: the pool as the manifest wrote it, where a pointer was resolved. until, then: the reviewed successor pool and
+    the date (YYYY-MM-DD) after which it takes over.
+    """
+
+    alias: str
+    models: tuple[str, ...]
+    input: str | None = None
+    requested: tuple[str, ...] = ()
+    until: str | None = None
+    then: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named set of bindings, by alias, in the file's order."""
+
+    name: str
+    bindings: Mapping[str, Binding]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedModel:
+    """The row of one model: what is known of it, and what only the lock's own commands read.
+
+    digest: of the content, where the pin is one. retires_kind: "earliest" or "firm". facts: hash over the row.
+    """
+
+    info: ModelInfo
+    digest: str | None = None
+    retires_kind: str | None = None
+    facts: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendedPackage:
+    """An installed distribution whose aliases appear as `package:alias`.
+
+    dist: name and version it was locked at. lock: `sha256:…` of the lockfile that it ships.
+    """
+
+    package: str
+    dist: str | None
+    lock: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lockfile, read.
+
+    version: as the file writes it. default_profile: None where the file names none. digest: `sha256:…` of the file's bytes.
+    source: where it came from, for messages.
+    """
+
+    version: str
+    default_profile: str | None
+    profiles: Mapping[str, Profile]
+    locked: Mapping[str, LockedModel]
+    extended: Mapping[str, ExtendedPackage]
+    digest: str
+    source: str
+
+    def find_info(self, model: str) -> ModelInfo | None:
+        """What the lock knows of `provider:model`; None where it has no row for it."""
+        row = self.locked.get(model)
+        return None if row is None else row.info

@@ -1,0 +1,192 @@
+"""Providers that a user declares or adjusts: in code (`LLMRing(providers=…)`), in the user's config file, or in the manifest.
+
+A manifest is a repository's file, and a repository may be anybody's: it can add providers on public https hosts with key
+variables of their own, but never point a known provider, or a known provider's key, at another host.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, cast
+
+import tomli
+
+from llmring import env
+from llmring.exceptions import ConfigurationError
+from llmring.providers.base import ProviderRow, normalize_base_url
+from llmring.providers.table import PROVIDERS
+from llmring.schemas.model_ref import PROVIDER_NAME
+from llmring.schemas.request import check_extra_headers
+from llmring.secret import Secret
+from llmring.wire.table import get_dialect
+
+
+class Trust(Enum):
+    """Who wrote a declaration: the program itself, the user's own config file, or a file of the repository."""
+
+    CODE = "LLMRing(providers=…)"
+    USER = "the user's config file"
+    REPOSITORY = "the manifest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderOptions:
+    """A provider that is new, or a known one adjusted.
+
+    base_url: default, the known provider's; needed for a new one. dialect: default "openai_chat".
+    api_key: in code only; files name the variable that holds it. key_variable: that variable.
+    auth: "bearer" (default), "none", or "header:NAME". extra_headers: sent to this provider alone; may hold credentials.
+    organization: OpenAI-Organization. local: a server on the user's machine (long first token).
+    max_tokens_field: how the server spells the cap on the answer, max_tokens (default) or max_completion_tokens.
+    """
+
+    base_url: str | None = None
+    dialect: str | None = None
+    api_key: str | Secret | None = field(default=None, repr=False)
+    key_variable: str | None = None
+    auth: str | None = None
+    extra_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    organization: str | None = None
+    local: bool | None = None
+    max_tokens_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredProvider:
+    """A declaration, checked: the row to use, and what the program gave for it."""
+
+    row: ProviderRow
+    base_url: str | None = None
+    api_key: Secret | None = None
+
+
+_FIELDS = tuple(f.name for f in dataclasses.fields(ProviderOptions))
+_AUTH = re.compile(r"bearer|none|header:[A-Za-z0-9-]{1,64}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+
+
+def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust) -> DeclaredProvider:
+    """Checks one declaration. Raises ConfigurationError naming the provider, the setting and who wrote it."""
+    where = f"provider {name!r} in {trust.value}"
+    if not PROVIDER_NAME.fullmatch(name):
+        raise ConfigurationError(f"{where}: the name must read [a-z][a-z0-9_-]*, at most 32 characters")
+    options = given if isinstance(given, ProviderOptions) else _read_options(given, where)
+    known = PROVIDERS.get(name)
+    if trust is Trust.REPOSITORY:
+        _check_repository(name, options, where)
+    if known is None and options.base_url is None:
+        raise ConfigurationError(f"{where}: no base_url", hint="a provider that llmring does not know needs one")
+    if options.api_key is not None and trust is not Trust.CODE:
+        raise ConfigurationError(f"{where}: api_key stands in a file", hint='name its variable: key_variable = "…"')
+    row = _make_row(known, name, options, trust, where)
+    return DeclaredProvider(
+        row=row,
+        base_url=None if options.base_url is None else row.read_base_url(options.base_url),
+        api_key=Secret(options.api_key) if isinstance(options.api_key, str) else options.api_key,
+    )
+
+
+def _read_options(given: Mapping[str, Any], where: str) -> ProviderOptions:
+    for key in given:
+        if key not in _FIELDS:
+            close = difflib.get_close_matches(str(key), _FIELDS, n=1)
+            raise ConfigurationError(
+                f"{where}: no such setting: {key}",
+                hint=f"did you mean {close[0]}?" if close else f"settings are {', '.join(_FIELDS)}",
+            )
+        value = given[key]
+        wanted = bool if key == "local" else Mapping if key == "extra_headers" else (str, Secret)
+        if not isinstance(value, wanted):
+            raise ConfigurationError(f"{where}: {key} has the wrong type: {type(value).__name__}")
+    return ProviderOptions(**dict(given))
+
+
+def _make_row(known: ProviderRow | None, name: str, options: ProviderOptions, trust: Trust, where: str) -> ProviderRow:
+    if options.auth is not None and not _AUTH.fullmatch(options.auth):
+        raise ConfigurationError(f"{where}: auth is {options.auth!r}", hint="write bearer, none or header:NAME")
+    if options.key_variable is not None and not _VARIABLE.fullmatch(options.key_variable):
+        raise ConfigurationError(f"{where}: key_variable {options.key_variable!r} is no name of a variable")
+    if options.max_tokens_field not in (None, "max_tokens", "max_completion_tokens"):
+        raise ConfigurationError(f"{where}: max_tokens_field must be max_tokens or max_completion_tokens")
+    try:
+        check_extra_headers(options.extra_headers, credentials=True)
+        get_dialect(options.dialect or (known.dialect if known else "openai_chat"))
+    except (ValueError, ConfigurationError) as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+    base = known or ProviderRow(name, "openai_chat", normalize_base_url(options.base_url or ""))
+    headers = {**base.headers, **options.extra_headers}
+    if options.organization is not None:
+        headers["OpenAI-Organization"] = options.organization
+    quirks = base.quirks
+    if options.max_tokens_field is not None:
+        quirks = dataclasses.replace(quirks, max_tokens_field=options.max_tokens_field)
+    return dataclasses.replace(
+        base,
+        dialect=options.dialect or base.dialect,
+        auth=options.auth or base.auth,
+        key_variables=_key_variables(base, options),
+        headers=headers,
+        local=base.local if options.local is None else options.local,
+        quirks=quirks,
+        untrusted=trust is Trust.REPOSITORY,
+    )
+
+
+def _key_variables(base: ProviderRow, options: ProviderOptions) -> tuple[str, ...]:
+    if options.auth == "none":
+        return ()
+    return base.key_variables if options.key_variable is None else (options.key_variable,)
+
+
+def _check_repository(name: str, options: ProviderOptions, where: str) -> None:
+    if name in PROVIDERS:
+        raise ConfigurationError(
+            f"{where}: a repository may not redefine a known provider",
+            hint=f"give it another name here, or set it in {env.LLMRING_CONFIG} or in code",
+        )
+    # A hostile repository would name any variable worth stealing; this one cannot be anything else's.
+    own = name.upper().replace("-", "_") + "_API_KEY"
+    if options.key_variable not in (None, own):
+        raise ConfigurationError(
+            f"{where}: {options.key_variable} may not be sent to a host that a repository names",
+            hint=f"the key variable of this provider is {own}; any other goes into the user's config file or code",
+        )
+    if options.extra_headers:
+        raise ConfigurationError(f"{where}: extra_headers are for code and the user's config file")
+
+
+def config_path(environ: Mapping[str, str]) -> Path | None:
+    """Where the user's config file would be: LLMRING_CONFIG, else llmring/config.toml in the user's config folder."""
+    given = env.get(env.LLMRING_CONFIG, environ)
+    if given is not None:
+        path = Path(given)
+        if not path.is_file():
+            raise ConfigurationError(f"{env.LLMRING_CONFIG} names {given!r}, which is no file")
+        return path
+    home = env.get("XDG_CONFIG_HOME", environ)
+    folder = Path(home) if home else Path.home() / ".config" if env.get("HOME", environ) else None
+    path = None if folder is None else folder / "llmring" / "config.toml"
+    return path if path is not None and path.is_file() else None
+
+
+def read_config_providers(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The `[providers.NAME]` tables of the user's config file. Raises ConfigurationError for what is none."""
+    try:
+        data = tomli.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise ConfigurationError(f"config file {path}: {error}") from None
+    unknown = sorted(set(data) - {"providers"})
+    if unknown:
+        raise ConfigurationError(
+            f"config file {path}: no such table: {', '.join(unknown)}", hint="known: [providers.NAME]"
+        )
+    tables: Any = data.get("providers", {})
+    if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in cast("dict[str, Any]", tables).values()):
+        raise ConfigurationError(f"config file {path}: write providers as tables: [providers.NAME]")
+    return cast("dict[str, dict[str, Any]]", tables)

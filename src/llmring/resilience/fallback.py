@@ -1,0 +1,63 @@
+"""Whether a failure moves a call on to the pool's next model, and which failure is told when none is left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmring.exceptions import (
+    AttemptRecord,
+    CircuitBreakerError,
+    ConfigurationError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    LLMRingError,
+    MissingCredentialError,
+    ModelNotFoundError,
+    ProviderAuthenticationError,
+    ProviderError,
+    ProviderRateLimitError,
+    ProviderTimeoutError,
+)
+
+
+def moves_on(error: LLMRingError, *, first: bool) -> bool:
+    """Whether the next candidate may be tried after this failure of a candidate.
+
+    The caller's own mistakes and the caller's deadline end the call. What a later candidate cannot express (its dialect's
+    limits) passes that candidate over; where the first cannot express it, the request itself is wrong.
+    """
+    if isinstance(error, ConfigurationError):
+        return not first
+    return isinstance(error, ProviderError) and not isinstance(error, (InvalidRequestError, DeadlineExceededError))
+
+
+# The most useful cause first. Candidates that were passed over (no key, a breaker that is open, a limit of the dialect) say less
+# than any that was tried: someone with one provider's key must see that provider's failure, not the keys that were never set.
+_PASSED_OVER = (MissingCredentialError, CircuitBreakerError, ConfigurationError)
+_MOST_USEFUL = (
+    InvalidRequestError,
+    ProviderAuthenticationError,
+    ModelNotFoundError,
+    ProviderRateLimitError,
+    ProviderTimeoutError,
+    ProviderError,
+)
+
+
+def _usefulness(error: LLMRingError) -> int:
+    for rank, kind in enumerate(_PASSED_OVER):
+        if isinstance(error, kind):
+            return len(_MOST_USEFUL) + rank
+    return next((rank for rank, kind in enumerate(_MOST_USEFUL) if isinstance(error, kind)), len(_MOST_USEFUL))
+
+
+def most_useful(errors: Sequence[LLMRingError]) -> LLMRingError:
+    """The failure to raise when every candidate failed: the most useful cause, the earliest among equals."""
+    return min(errors, key=_usefulness)
+
+
+def with_attempts(error: LLMRingError, attempts: Sequence[AttemptRecord]) -> LLMRingError:
+    """The error, telling what else was tried."""
+    if isinstance(error, ProviderError):
+        error.attempts = tuple(attempts)
+    return error

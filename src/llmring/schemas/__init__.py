@@ -1,0 +1,82 @@
+"""The words of llmring: requests, messages and parts, responses, chunks, usage, tool calls. Pure data; no I/O."""
+
+from typing import TYPE_CHECKING
+
+from llmring.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from llmring.schemas.messages import (
+        FilePart,
+        ImagePart,
+        Message,
+        MessageInput,
+        Part,
+        Role,
+        TextPart,
+        ThinkingPart,
+        ToolOutputPart,
+        ToolUsePart,
+        normalize_messages,
+    )
+    from llmring.schemas.model_info import ModelInfo
+    from llmring.schemas.model_ref import ModelRef
+    from llmring.schemas.request import LLMRequest, RequestOptions, SamplingParams, Timeouts
+    from llmring.schemas.response import LLMResponse, StreamChunk, StreamEventType, Timing
+    from llmring.schemas.tools import ToolCall
+    from llmring.schemas.usage import Citation, Usage
+
+__all__ = [
+    "Citation",
+    "FilePart",
+    "ImagePart",
+    "LLMRequest",
+    "LLMResponse",
+    "Message",
+    "MessageInput",
+    "ModelInfo",
+    "ModelRef",
+    "Part",
+    "RequestOptions",
+    "Role",
+    "SamplingParams",
+    "StreamChunk",
+    "StreamEventType",
+    "TextPart",
+    "ThinkingPart",
+    "Timeouts",
+    "Timing",
+    "ToolCall",
+    "ToolOutputPart",
+    "ToolUsePart",
+    "Usage",
+    "normalize_messages",
+]
+
+_load = lazy_names(
+    __name__,
+    {
+        "messages": (
+            "FilePart",
+            "ImagePart",
+            "Message",
+            "MessageInput",
+            "Part",
+            "Role",
+            "TextPart",
+            "ThinkingPart",
+            "ToolOutputPart",
+            "ToolUsePart",
+            "normalize_messages",
+        ),
+        "model_info": ("ModelInfo",),
+        "model_ref": ("ModelRef",),
+        "request": ("LLMRequest", "RequestOptions", "SamplingParams", "Timeouts"),
+        "response": ("LLMResponse", "StreamChunk", "StreamEventType", "Timing"),
+        "tools": ("ToolCall",),
+        "usage": ("Citation", "Usage"),
+    },
+)
+
+# Hidden from type checkers: a module with `__getattr__` has every name for them, misspelt ones too.
+if not TYPE_CHECKING:
+    __getattr__ = _load

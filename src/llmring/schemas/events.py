@@ -1,0 +1,107 @@
+"""What a dialect's decoder says, whichever dialect it is: the events that `fold` makes a response of.
+
+A plain reply and a stream give the same events, so that they cannot disagree. Order within an answer: Started, then reasoning,
+text, refusal and tool calls as they come, then UsageReported and Finished in either order. A decoder that has seen the
+dialect's end has yielded exactly one Finished.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from llmring.schemas.response import FinishReason
+from llmring.schemas.usage import Citation, Usage
+
+
+@dataclass(slots=True)
+class Started:
+    """Who answers, and under which id."""
+
+    response_id: str | None
+    model: str
+
+
+@dataclass(slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(slots=True)
+class ReasoningDelta:
+    """Thinking aloud. `signature` seals what came before it; providers want it back with the text."""
+
+    text: str
+    signature: str | None = None
+
+
+@dataclass(slots=True)
+class RefusalDelta:
+    text: str
+
+
+@dataclass(slots=True)
+class ToolCallStart:
+    """A call begins. `index` tells parallel calls apart: 0, 1, … in the order in which they began."""
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(slots=True)
+class ToolCallDelta:
+    """More of a call's arguments, as JSON text."""
+
+    index: int
+    arguments: str
+
+
+@dataclass(slots=True)
+class ToolCallEnd:
+    index: int
+
+
+@dataclass(slots=True)
+class LogprobsDelta:
+    """One dict a token: token, logprob, bytes, top_logprobs."""
+
+    tokens: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class CitationFound:
+    citation: Citation
+
+
+@dataclass(slots=True)
+class UsageReported:
+    """Counts so far; a later report replaces an earlier one."""
+
+    usage: Usage
+
+
+@dataclass(slots=True)
+class Finished:
+    """The dialect's end was seen."""
+
+    reason: FinishReason
+    raw_reason: str | None
+
+
+Event: TypeAlias = (
+    Started
+    | TextDelta
+    | ReasoningDelta
+    | RefusalDelta
+    | ToolCallStart
+    | ToolCallDelta
+    | ToolCallEnd
+    | LogprobsDelta
+    | CitationFound
+    | UsageReported
+    | Finished
+)
+
+# Events that are part of an answer: the first of them is the first token, and after it nothing falls over any more.
+CONTENT_EVENTS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallStart, ToolCallDelta, ToolCallEnd)

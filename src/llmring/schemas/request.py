@@ -1,0 +1,336 @@
+"""What a caller asks for: `LLMRequest`, and the option objects that carry defaults for many requests."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, field_validator, model_validator
+
+from llmring.schemas.messages import JSONDict, Message, MessageInput, spread_messages
+
+ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+ServiceTier: TypeAlias = Literal["auto", "default", "flex", "priority"]
+PromptCache: TypeAlias = Literal[
+    "automatic", "system_and_tools", "tools_only", "last_user_message", "last_2_user_messages", "last_3_user_messages"
+]
+CacheMode: TypeAlias = Literal["use", "refresh", "read_only", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long to wait, in seconds; None = no limit. `docs/` and RELIABILITY name these as the clocks.
+
+    connect: until the connection stands. first_token: from sending until the first content of a stream, and between
+    contents after that. idle: between any two events of a stream; keep-alive pings count as events here, not above.
+    total: for an unstreamed reply as a whole.
+    """
+
+    connect: float | None = 5.0
+    first_token: float | None = 60.0
+    idle: float | None = 30.0
+    total: float | None = 600.0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"Timeouts.{field.name}: seconds above 0, or None for no limit; not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How an answer is drawn. Everything at None is left to the provider.
+
+    max_new_tokens is accepted as another spelling of max_tokens. json_mode asks for a JSON object.
+    strict_tools makes tool arguments follow their schema where the provider can.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    json_mode: bool | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    strict_tools: bool | None = None
+    max_new_tokens: dataclasses.InitVar[int | None] = None
+
+    def __post_init__(self, max_new_tokens: int | None) -> None:
+        if max_new_tokens is None:
+            return
+        if self.max_tokens not in (None, max_new_tokens):
+            raise ValueError("SamplingParams: max_tokens and max_new_tokens are one setting and were given two values")
+        object.__setattr__(self, "max_tokens", max_new_tokens)
+
+    def request_fields(self) -> JSONDict:
+        """What it sets, as fields of `LLMRequest`; strict_tools is none of them (see `mark_strict`)."""
+        fields: JSONDict = {
+            name: getattr(self, name)
+            for name in ("temperature", "top_p", "max_tokens", "reasoning_effort", "logprobs", "top_logprobs")
+        }
+        fields["response_format"] = "json_object" if self.json_mode else None
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def to_vllm(self) -> Any:
+        """The same as `vllm.SamplingParams`. Raises ImportError where vllm is not installed."""
+        from vllm import SamplingParams as VLLMSamplingParams  # pyright: ignore[reportMissingImports, reportUnknownVariableType]
+
+        given = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "logprobs": self.top_logprobs if self.logprobs else None,
+        }
+        return VLLMSamplingParams(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportUnknownVariableType]
+
+
+def _check_messages(value: object) -> object:
+    try:
+        return spread_messages(cast("MessageInput", value))
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+class LLMRequest(BaseModel):
+    """One request. Only `model` and `messages` are needed; what is left at None is not sent.
+
+    model: an alias of the lockfile, or `provider:model`.
+    messages: text, a message, a dict, or a list of these; read into a list of `Message`.
+    temperature: ≥ 0; each provider's own upper limit is checked before sending. top_p: 0 to 1.
+    max_tokens: cap on the answer, in tokens. stop: texts that end the answer; [] disables an instance default.
+    response_format: "text", "json_object", a JSON schema, `{"type": "json_schema", …}`, or a Pydantic model class.
+    tools: tool definitions in OpenAI's shape. tool_choice: "auto", "none", "required", or a tool's name.
+    reasoning_effort: how much to think; "none" disables. logprobs, top_logprobs (0 to 20): token log probabilities.
+    seed, top_k, frequency_penalty, presence_penalty, parallel_tool_calls: as vendors define them.
+    service_tier: the provider's class of service. prompt_cache: which prefix the provider should cache.
+    cache_mode, cache_variant: how this request meets a response cache, where one is configured.
+    timeout: seconds for the whole reply (streams: for the first content), or `Timeouts`. deadline: seconds over all attempts.
+    hide_thinking: True leaves reasoning out of streamed chunks; `response.reasoning` always has it.
+    sampling: a `SamplingParams`, read into the fields above that are not set. files: ids of registered files. metadata: yours; no provider sees it.
+    extra_params: put into the body as they are. extra_headers: sent along; never credentials.
+    """
+
+    # Inputs are prompts: a validation error that quoted them would carry them into logs.
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, hide_input_in_errors=True)
+
+    model: Annotated[str, Field(min_length=1)]
+    messages: Annotated[
+        list[Message], BeforeValidator(_check_messages, json_schema_input_type=Any), Field(min_length=1)
+    ]
+    temperature: float | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    response_format: Any = None
+    tools: list[JSONDict] | None = None
+    tool_choice: str | JSONDict | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    stop: list[str] | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    seed: int | None = None
+    top_k: Annotated[int, Field(gt=0)] | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    parallel_tool_calls: bool | None = None
+    service_tier: ServiceTier | None = None
+    prompt_cache: PromptCache | None = None
+    cache_mode: CacheMode | None = None
+    cache_variant: int | None = None
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Timeouts | None = None
+    deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    hide_thinking: bool | None = None
+    sampling: SamplingParams | None = None
+    files: list[str] | None = None
+    metadata: JSONDict | None = None
+    extra_params: JSONDict | None = None
+    extra_headers: dict[str, str] | None = None
+
+    if TYPE_CHECKING:
+        # What may be given is wider than what is kept; pydantic alone would tell type checkers of the latter.
+        def __init__(
+            self,
+            *,
+            model: str,
+            messages: MessageInput,
+            temperature: float | None = None,
+            max_tokens: int | None = None,
+            response_format: Any = None,
+            tools: Sequence[JSONDict] | None = None,
+            tool_choice: str | JSONDict | None = None,
+            top_p: float | None = None,
+            stop: str | Sequence[str] | None = None,
+            reasoning_effort: ReasoningEffort | None = None,
+            logprobs: bool | None = None,
+            top_logprobs: int | None = None,
+            seed: int | None = None,
+            top_k: int | None = None,
+            frequency_penalty: float | None = None,
+            presence_penalty: float | None = None,
+            parallel_tool_calls: bool | None = None,
+            service_tier: ServiceTier | None = None,
+            prompt_cache: PromptCache | None = None,
+            cache_mode: CacheMode | None = None,
+            cache_variant: int | None = None,
+            timeout: float | Timeouts | None = None,
+            deadline: float | None = None,
+            hide_thinking: bool | None = None,
+            sampling: SamplingParams | None = None,
+            files: Sequence[str] | None = None,
+            metadata: JSONDict | None = None,
+            extra_params: JSONDict | None = None,
+            extra_headers: Mapping[str, str] | None = None,
+        ) -> None: ...
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_fields(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            given = cast("Mapping[str, Any]", data)
+            for name in given:
+                if name not in cls.model_fields:
+                    raise ValueError(_unknown_field(str(name), list(cls.model_fields)))
+            if given.get("sampling") is not None:
+                return _with_sampling(given)
+        return cast("object", data)
+
+    @field_validator("temperature")
+    @classmethod
+    def _finite(cls, value: float | None) -> float | None:
+        if value is not None and not (value >= 0 and math.isfinite(value)):
+            raise ValueError("temperature must be a finite number, 0 or above")
+        return value
+
+    @field_serializer("response_format", when_used="json-unless-none")
+    def _write_response_format(self, value: Any) -> str | JSONDict:
+        """A Python type as the JSON schema that is asked for; what is JSON already, as it is."""
+        if isinstance(value, (str, dict)):
+            return cast("str | JSONDict", value)
+        from llmring.schemas.response_format import read_response_format
+
+        wanted = read_response_format(value)
+        assert wanted is not None  # None is not written at all
+        form = {
+            "name": wanted.name,
+            "schema": wanted.schema,
+            "strict": wanted.strict,
+            "description": wanted.description,
+        }
+        return {"type": wanted.kind, "json_schema": {name: item for name, item in form.items() if item is not None}}
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_stop(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("extra_headers")
+    @classmethod
+    def _safe_headers(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        check_extra_headers(value or {})
+        return value
+
+    @field_validator("extra_params")
+    @classmethod
+    def _no_reserved_params(cls, value: JSONDict | None) -> JSONDict | None:
+        check_extra_params(value or {})
+        return value
+
+
+def _with_sampling(given: Mapping[str, Any]) -> JSONDict:
+    """The fields of a request, with those of its `sampling` where the request sets none. `given` is not changed."""
+    sampling = given["sampling"]
+    if isinstance(sampling, Mapping):
+        try:
+            sampling = SamplingParams(**cast("Mapping[str, Any]", sampling))
+        except TypeError as error:
+            raise ValueError(f"sampling: {error}") from None
+    if not isinstance(sampling, SamplingParams):
+        raise ValueError("sampling: a SamplingParams is wanted")
+    fields = dict(given) | {"sampling": sampling}
+    fields |= {name: value for name, value in sampling.request_fields().items() if given.get(name) is None}
+    if sampling.strict_tools is not None and isinstance(given.get("tools"), list):
+        fields["tools"] = mark_strict(given["tools"], sampling.strict_tools)
+    return fields
+
+
+def mark_strict(tools: Sequence[Any], strict: bool) -> list[Any]:
+    """The tools with `strict` set on each function that does not say it itself. The argument is not changed."""
+    marked: list[Any] = []
+    for tool in tools:
+        match tool:
+            case {"function": {**function}, **rest}:
+                marked.append({**rest, "function": {"strict": strict, **function}})
+            case _:
+                marked.append(tool)
+    return marked
+
+
+def _unknown_field(name: str, known: list[str]) -> str:
+    if name == "stream":
+        return "stream: not a field of a request; call chat_stream(request) instead of chat(request)"
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return f"{name}: no such field{meant} (what only a provider knows goes into extra_params)"
+
+
+# Keys that llmring itself decides; a second value from elsewhere would contradict the request or its reading.
+RESERVED_PARAMS = frozenset({"model", "messages", "stream"})
+
+# Headers that say who is calling. They belong to one provider (`providers={name: …}`), never to every member of a pool.
+CREDENTIAL_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
+)
+
+
+def check_extra_params(params: Mapping[str, Any]) -> None:
+    """Raises ValueError where a key is one that llmring decides."""
+    for name in params:
+        if name in RESERVED_PARAMS:
+            where = "chat_stream()" if name == "stream" else f"the request's {name}"
+            raise ValueError(f"extra_params: {name!r} is reserved; use {where}")
+
+
+def check_extra_headers(headers: Mapping[str, str], *, credentials: bool = False) -> None:
+    """Raises ValueError for a header that could break the request apart, or carries a key to the wrong provider."""
+    for name, value in headers.items():
+        if not name or any(c in "\r\n\0: \t" for c in name) or any(c in "\r\n\0" for c in value):
+            raise ValueError(f"extra_headers: {name!r} holds characters that no header may hold")
+        if not credentials and name.lower() in CREDENTIAL_HEADERS:
+            raise ValueError(
+                f"extra_headers: {name!r} carries a credential, and a fallback would send it to another provider; "
+                "give it to LLMRing(providers={'<name>': {'api_key': …}}) or {'extra_headers': …}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestOptions:
+    """Defaults for every request of a ring: `LLMRing(defaults=RequestOptions(…))`. A request's own value wins.
+
+    Fields mean what they mean on `LLMRequest`; extra_params and extra_headers are merged key by key.
+    sampling: a `SamplingParams`; a field set here directly wins over it.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] | None = None
+    response_format: Any = None
+    reasoning_effort: ReasoningEffort | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    seed: int | None = None
+    service_tier: ServiceTier | None = None
+    timeout: float | Timeouts | None = None
+    deadline: float | None = None
+    hide_thinking: bool | None = None
+    extra_params: Mapping[str, Any] | None = None
+    extra_headers: Mapping[str, str] | None = None
+    sampling: SamplingParams | None = None
+
+    def __post_init__(self) -> None:
+        check_extra_params(self.extra_params or {})
+        check_extra_headers(self.extra_headers or {})

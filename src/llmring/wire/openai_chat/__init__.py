@@ -1,0 +1,40 @@
+"""The dialect of OpenAI's Chat Completions, spoken by OpenAI, Groq, DeepSeek, OpenRouter, vLLM, llama.cpp and many
+more.
+
+Both directions: what a client needs (`DIALECT`), and what a server needs (`decode_request`, `encode_reply`,
+`encode_stream`, `encode_failure`). https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llmring.exceptions import ProviderError
+from llmring.schemas.events import Event
+from llmring.schemas.request import LLMRequest
+from llmring.wire.base import Dialect, EncodedRequest, StreamDecoder, Target
+from llmring.wire.openai_chat.failures import classify, encode_failure
+from llmring.wire.openai_chat.request import decode_request, encode
+from llmring.wire.openai_chat.response import decode, encode_reply
+from llmring.wire.openai_chat.stream import ChatStreamDecoder, encode_stream
+
+__all__ = ["DIALECT", "decode_request", "encode_failure", "encode_reply", "encode_stream"]
+
+
+class _OpenAIChat:
+    name = "openai_chat"
+
+    def encode(self, request: LLMRequest, target: Target, *, stream: bool) -> EncodedRequest:
+        return encode(request, target, stream=stream)
+
+    def decode(self, body: bytes) -> list[Event]:
+        return decode(body)
+
+    def decode_stream(self) -> StreamDecoder:
+        return ChatStreamDecoder()
+
+    def classify(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        return classify(status, headers, body)
+
+
+DIALECT: Dialect = _OpenAIChat()

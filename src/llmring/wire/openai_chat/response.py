@@ -1,0 +1,381 @@
+"""A plain reply of this dialect: read into the same events as a stream of it, and written as a server writes it.
+
+Also what reply and stream share: usage, citations, finish reasons, tool calls. Choice 0 alone is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
+
+import orjson
+
+from llmring.exceptions import ConfigurationError, MalformedResponseError
+from llmring.schemas.events import (
+    CitationFound,
+    Event,
+    Finished,
+    LogprobsDelta,
+    ReasoningDelta,
+    RefusalDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallEnd,
+    ToolCallStart,
+    UsageReported,
+)
+from llmring.schemas.response import Citation, FinishReason, LLMResponse, Usage
+from llmring.wire.base import parse_json
+from llmring.wire.openai_chat.failures import classify_inline
+
+_FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+    "error": "error",
+}
+
+
+def decode(body: bytes) -> list[Event]:
+    """The events of a whole plain reply.
+
+    Raises MalformedResponseError for what is no reply, ResponseTooLargeError for JSON past the depth cap, and the typed
+    error for an `error` object that came with status 200.
+    """
+    reply = parse_json(body, "reply")
+    if not isinstance(reply, dict):
+        raise MalformedResponseError("reply: JSON, but no object")
+    fields = cast("dict[str, Any]", reply)
+    if fields.get("error"):
+        raise classify_inline(fields["error"])
+    choice = _first_choice(fields)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise MalformedResponseError("reply: its choice holds no message")
+    events: list[Event] = [Started(text_or_none(fields.get("id")), text_or_none(fields.get("model")) or "")]
+    calls = CallReader()
+    read_message(cast("dict[str, Any]", message), calls, events)
+    calls.end(events)
+    read_logprobs(choice.get("logprobs"), events)
+    usage = fields.get("usage")
+    if isinstance(usage, dict):
+        events.append(UsageReported(read_usage(cast("dict[str, Any]", usage))))
+    events.append(finished(text_or_none(choice.get("finish_reason")), has_calls=bool(calls.count)))
+    return events
+
+
+def _first_choice(fields: Mapping[str, Any]) -> dict[str, Any]:
+    choices = fields.get("choices")
+    if not isinstance(choices, list):
+        raise MalformedResponseError("reply: no list of choices")
+    for choice in cast("list[object]", choices):
+        if isinstance(choice, dict):
+            given = cast("dict[str, Any]", choice)
+            if given.get("index") in (0, None):
+                return given
+    raise MalformedResponseError("reply: no choice with index 0")
+
+
+def finished(raw: str | None, *, has_calls: bool) -> Finished:
+    """The end, in our words and in the provider's. A word that nobody knows means that the model stopped.
+
+    `stop` with tool calls is `tool_calls`: OpenAI itself says `stop` where tool_choice names a tool, as several servers
+    do always, and whoever loops over tools wants one word to look at.
+    """
+    reason = _FINISH_REASONS.get(raw or "", "stop")
+    if reason == "stop" and has_calls:
+        reason = "tool_calls"
+    return Finished(reason, raw)
+
+
+def text_or_none(value: object) -> str | None:
+    """A text that says something, None for anything else."""
+    return value if isinstance(value, str) and value else None
+
+
+def read_message(message: Mapping[str, Any], calls: CallReader, events: list[Event]) -> None:
+    """The events of a message or of a stream's delta, which have the same fields."""
+    # DeepSeek, vLLM and llama.cpp say `reasoning_content`, OpenRouter and Groq `reasoning`; some say the same in both.
+    reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning"))
+    if reasoning:
+        events.append(ReasoningDelta(reasoning))
+    content = message.get("content")
+    if content:
+        text = content if isinstance(content, str) else _join_parts(content)
+        if text:
+            events.append(TextDelta(text))
+    refusal = text_or_none(message.get("refusal"))
+    if refusal:
+        events.append(RefusalDelta(refusal))
+    given = message.get("tool_calls")
+    if given:
+        calls.read(given, events)
+    function_call = message.get("function_call")
+    if function_call:  # deprecated, and still what some servers say: one call, without an id
+        calls.read([{"function": function_call}], events)
+    annotations = message.get("annotations")
+    if isinstance(annotations, list):
+        _read_annotations(cast("list[object]", annotations), events)
+
+
+def _join_parts(content: object) -> str:
+    """The text of a content that is a list of parts; parts of other kinds have no words in our vocabulary."""
+    if not isinstance(content, list):
+        raise MalformedResponseError("reply: content is neither text nor a list of parts")
+    texts: list[str] = []
+    for part in cast("list[object]", content):
+        text = cast("dict[str, Any]", part).get("text") if isinstance(part, dict) else None
+        if isinstance(text, str):
+            texts.append(text)
+    return "".join(texts)
+
+
+def _read_annotations(annotations: Iterable[object], events: list[Event]) -> None:
+    for annotation in annotations:
+        cited = cast("dict[str, Any]", annotation).get("url_citation") if isinstance(annotation, dict) else None
+        if not isinstance(cited, dict):
+            continue
+        given = cast("dict[str, Any]", cited)
+        url, title = text_or_none(given.get("url")), text_or_none(given.get("title"))
+        start, end = given.get("start_index"), given.get("end_index")
+        if url is not None:
+            citation = Citation(
+                url, title, start if isinstance(start, int) else None, end if isinstance(end, int) else None
+            )
+            events.append(CitationFound(citation))
+
+
+def read_logprobs(logprobs: object, events: list[Event]) -> None:
+    if not isinstance(logprobs, dict):
+        return
+    tokens = cast("dict[str, Any]", logprobs).get("content")
+    if not isinstance(tokens, list):
+        return
+    given = [cast("dict[str, Any]", token) for token in cast("list[object]", tokens) if isinstance(token, dict)]
+    if given:
+        events.append(LogprobsDelta(given))
+
+
+def read_usage(usage: Mapping[str, Any]) -> Usage:
+    """Counts of a `usage` object; what is missing or no count is 0.
+
+    https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage
+    """
+    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    read_details, written_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    reasoning = _count(written_details, "reasoning_tokens")
+    # Reasoning is part of the completion, by OpenAI's definition and ours. Where a server's own total shows that it
+    # counted reasoning on top, it is added, so that what was paid for is not lost.
+    if reasoning and _count(usage, "total_tokens") == prompt + completion + reasoning:
+        completion += reasoning
+    return Usage(
+        prompt,
+        completion,
+        cache_read_tokens=_count(read_details, "cached_tokens"),
+        cache_write_tokens=_count(read_details, "cache_write_tokens"),
+        reasoning_tokens=reasoning,
+    )
+
+
+def _count(counts: object, name: str) -> int:
+    value = cast("dict[str, Any]", counts).get(name) if isinstance(counts, Mapping) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
+class _Call:
+    """A tool call in the making. Its start is said once its name is known; arguments that come before that wait."""
+
+    __slots__ = ("arguments", "ended", "id", "index", "name")
+
+    def __init__(self, index: int, id: str) -> None:
+        self.index = index
+        self.id = id
+        self.name = ""
+        self.arguments: list[str] = []
+        self.ended = False
+
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON value, so that nothing can follow."""
+        try:
+            orjson.loads("".join(self.arguments))
+        except orjson.JSONDecodeError:
+            return False
+        return True
+
+
+class CallReader:
+    """Tells parallel tool calls apart, as they come whole or in pieces, in turn or interleaved.
+
+    Servers mark a piece by `index`, by `id`, by both, or (one call a piece) by neither; they send id and name once or
+    with every piece; and some send every call under index 0, so that a new id together with a name begins a new call.
+    """
+
+    __slots__ = ("_by_id", "_by_key", "_calls")
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_key: dict[int, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._calls)
+
+    def read(self, pieces: object, events: list[Event]) -> None:
+        if not isinstance(pieces, list):
+            raise MalformedResponseError("reply: tool_calls is no list")
+        for position, piece in enumerate(cast("list[object]", pieces)):
+            if not isinstance(piece, dict):
+                raise MalformedResponseError("reply: a tool call is no object")
+            self._read_piece(cast("dict[str, Any]", piece), position, events)
+
+    def end(self, events: list[Event]) -> None:
+        """No more pieces come. Raises MalformedResponseError for a call that has no name."""
+        for call in self._calls:
+            self._end_call(call, events)
+
+    def _read_piece(self, piece: Mapping[str, Any], position: int, events: list[Event]) -> None:
+        function = piece.get("function")
+        if function is not None and not isinstance(function, dict):
+            raise MalformedResponseError("reply: a tool call's function is no object")
+        given = cast("dict[str, Any]", function or {})
+        name = text_or_none(given.get("name"))
+        call = self._find(piece.get("index"), position, text_or_none(piece.get("id")), name, events)
+        arguments = given.get("arguments")
+        if isinstance(arguments, dict):  # a whole object where the dialect wants its JSON text
+            arguments = orjson.dumps(arguments).decode()
+        if arguments is not None and not isinstance(arguments, str):
+            raise MalformedResponseError("reply: a tool call's arguments are no text")
+        if name and not call.name:
+            call.name = name
+            events.append(ToolCallStart(call.index, call.id, name))
+            arguments = "".join(call.arguments) + (arguments or "")
+            call.arguments.clear()
+        if arguments:
+            call.arguments.append(arguments)
+            if call.name:
+                events.append(ToolCallDelta(call.index, arguments))
+
+    def _find(self, index: object, position: int, id: str | None, name: str | None, events: list[Event]) -> _Call:
+        marked = isinstance(index, int)
+        key = index if marked else position
+        call = self._by_id.get(id) if id and not marked else None
+        if call is None:
+            call = self._by_key.get(key)
+            if call is not None and id and id != call.id and (name or not marked):
+                call = None
+        if call is None:
+            # The one before it has ended if it is whole. If not, it may go on: some servers interleave.
+            last = self._calls[-1] if self._calls else None
+            if last is not None and last.name and last.is_whole():
+                self._end_call(last, events)
+            call = _Call(len(self._calls), id or f"call_{len(self._calls)}")
+            self._calls.append(call)
+            self._by_key[key] = call
+            self._by_id[call.id] = call
+        return call
+
+    def _end_call(self, call: _Call, events: list[Event]) -> None:
+        if not call.name:
+            raise MalformedResponseError("reply: a tool call has no name")
+        if not call.ended:
+            call.ended = True
+            events.append(ToolCallEnd(call.index))
+
+
+# The server side ----------------------------------------------------------------------------------------------------
+
+
+def encode_reply(response: LLMResponse, *, created: int = 0) -> dict[str, Any]:
+    """The reply that a server of this dialect gives for a response. created: seconds since the epoch.
+
+    Left out, because the dialect has no words for them: signatures, costs, citations without a URL. `reasoning_content`
+    is the common extension. Raises ConfigurationError for a response that ended in an error or was cancelled.
+    """
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": _encode_message(response),
+        "logprobs": encode_logprobs(response),
+        "finish_reason": encode_finish_reason(response),
+    }
+    return {
+        "id": response.response_id or "",
+        "object": "chat.completion",
+        "created": created,
+        "model": response.model,
+        "choices": [choice],
+        "usage": encode_usage(response.usage),
+    }
+
+
+def _encode_message(response: LLMResponse) -> dict[str, Any]:
+    silent = not response.content and bool(response.tool_calls or response.refusal)
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if silent else response.content,
+        "refusal": response.refusal,
+    }
+    if response.reasoning:
+        message["reasoning_content"] = response.reasoning
+    if response.tool_calls:
+        message["tool_calls"] = [dict(call) for call in response.tool_calls]
+    if response.citations:
+        message["annotations"] = encode_annotations(response.citations)
+    return message
+
+
+def encode_finish_reason(response: LLMResponse) -> str:
+    reason = response.finish_reason
+    if reason is None:
+        return "tool_calls" if response.tool_calls else "stop"
+    if reason in ("cancelled", "error"):
+        raise ConfigurationError(
+            f"openai_chat has no finish reason for {reason!r}", hint="answer with an error instead"
+        )
+    return reason
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    read = {"cached_tokens": usage.cache_read_tokens}
+    if usage.cache_write_tokens:
+        read["cache_write_tokens"] = usage.cache_write_tokens
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": read,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def encode_annotations(citations: Iterable[Citation]) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "url_citation",
+            "url_citation": {
+                "url": citation.url,
+                "title": citation.title or "",
+                "start_index": citation["start"] or 0,
+                "end_index": citation["end"] or 0,
+            },
+        }
+        for citation in citations
+        if citation.url
+    ]
+
+
+def encode_logprobs(response: LLMResponse) -> dict[str, Any] | None:
+    if not response.logprobs:
+        return None
+    # Servers add keys of their own (llama.cpp: id); what a client's types know is passed on.
+    return {"content": [_encode_token(token, ("top_logprobs",)) for token in response.logprobs], "refusal": None}
+
+
+def _encode_token(token: Mapping[str, Any], more: tuple[str, ...] = ()) -> dict[str, Any]:
+    known: dict[str, Any] = {name: token.get(name) for name in ("token", "logprob", "bytes")}
+    for name in more:
+        known[name] = [_encode_token(other) for other in token.get(name) or ()]
+    return known

@@ -1,0 +1,48 @@
+"""Every budget that is measured is named where people and tools look for it, and the page shows the last whole run."""
+
+import re
+from pathlib import Path
+
+import pytest
+from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.report import LATEST, PAGE, read_json, render_page, render_text, show
+
+ROOT = Path(__file__).parents[2]
+BUDGETS = [benchmark.budget for benchmark in BENCHMARKS]
+
+
+def test_every_budget_file_is_in_the_list_and_carries_its_own_id() -> None:
+    files = sorted(path.name[:4].upper() for path in (ROOT / "benchmarks").glob("pb*.py"))
+    assert files == BUDGETS == sorted({"PB01", "PB03", "PB05", "PB07", *BUDGETS})
+
+
+def test_the_last_whole_run_holds_every_budget_with_something_to_check() -> None:
+    _, results = read_json(LATEST.read_text())
+    assert [result.budget for result in results] == BUDGETS
+    assert all(result.checks and result.series for result in results)
+
+
+def test_the_page_is_made_of_the_last_whole_run() -> None:
+    assert PAGE.read_text() == render_page(*read_json(LATEST.read_text()))
+
+
+def test_the_terminal_shows_every_check_with_its_budget_and_verdict() -> None:
+    machine, results = read_json(LATEST.read_text())
+    shown = render_text(machine, results).splitlines()
+    for result in results:
+        for check in result.checks:
+            verdict = "ok" if check.within else "OVER"
+            line = rf"  {verdict} +{re.escape(check.what)} .*budget ≤ {re.escape(show(check.limit))}"
+            assert any(re.match(line, one) for one in shown), check
+
+
+def test_an_unknown_budget_is_refused_with_the_list_of_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["PB99"]) == 2
+    assert capsys.readouterr().err == f"error: no such budget: PB99; there are {', '.join(BUDGETS)}\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1834.2, "1830"), (12.34, "12.3"), (1 / 6, "0.167"), (-66.2, "-66.2"), (0, "0")]
+)
+def test_numbers_are_shown_with_three_digits(value: float, text: str) -> None:
+    assert show(value) == text

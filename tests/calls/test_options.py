@@ -1,0 +1,98 @@
+"""A ring's defaults under a request's own values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmring.calls.options import Defaults
+from llmring.schemas.request import LLMRequest, RequestOptions, SamplingParams, Timeouts
+
+VALUES: dict[str, tuple[Any, Any]] = {
+    "temperature": (0.1, 0.0),
+    "top_p": (0.9, 0.0),
+    "max_tokens": (10, 20),
+    "stop": (["a"], []),
+    "response_format": ("json_object", "text"),
+    "reasoning_effort": ("low", "none"),
+    "logprobs": (True, False),
+    "top_logprobs": (3, 0),
+    "seed": (1, 0),
+    "service_tier": ("flex", "default"),
+    "timeout": (5.0, Timeouts(total=1)),
+    "deadline": (9.0, 1.0),
+    "hide_thinking": (True, False),
+}
+
+
+@pytest.mark.spec("U45")
+@pytest.mark.parametrize("name", VALUES)
+def test_a_default_fills_what_the_request_leaves_open_and_yields_to_what_it_says(name: str) -> None:
+    default, own = VALUES[name]
+    defaults = Defaults(RequestOptions(**{name: default}))
+    silent = LLMRequest.model_validate({"model": "m", "messages": "hi"})
+    telling = LLMRequest.model_validate({"model": "m", "messages": "hi", name: own})
+    assert getattr(defaults.lay_under(silent), name) == default
+    assert getattr(defaults.lay_under(telling), name) == own, "a falsy value is a value"
+    assert getattr(silent, name) is None, "the request is not changed"
+
+
+@pytest.mark.spec("U45")
+def test_every_default_of_the_option_object_is_tried_above() -> None:
+    assert set(VALUES) | {"extra_params", "extra_headers", "sampling"} == set(RequestOptions.__dataclass_fields__)
+
+
+@pytest.mark.spec("U45", "D12")
+def test_sampling_fills_in_and_direct_settings_win_over_it() -> None:
+    sampling = SamplingParams(temperature=0.5, top_p=0.25, max_new_tokens=7, json_mode=True)
+    request = Defaults(RequestOptions(sampling=sampling, temperature=0.75)).lay_under(
+        LLMRequest.model_validate({"model": "m", "messages": "hi"})
+    )
+    assert (request.temperature, request.top_p, request.max_tokens) == (0.75, 0.25, 7)
+    assert request.response_format == "json_object"
+
+
+@pytest.mark.spec("U45", "D12")
+def test_strict_tools_are_marked_where_the_tool_does_not_say_it_itself() -> None:
+    tools = [{"type": "function", "function": {"name": "a"}}, {"function": {"name": "b", "strict": False}}]
+    request = LLMRequest(model="m", messages="hi", tools=tools)
+    laid = Defaults(RequestOptions(sampling=SamplingParams(strict_tools=True))).lay_under(request)
+    assert laid.tools is not None
+    assert [tool["function"]["strict"] for tool in laid.tools] == [True, False]
+    assert request.tools == tools
+    assert "strict" not in tools[0]["function"]
+
+
+@pytest.mark.spec("U45", "A09")
+def test_headers_merge_key_by_key_whatever_their_case() -> None:
+    defaults = Defaults(RequestOptions(extra_headers={"X-A": "1", "X-B": "1"}))
+    request = LLMRequest(model="m", messages="hi", extra_headers={"x-a": "2"})
+    assert defaults.lay_under(request).extra_headers == {"X-B": "1", "x-a": "2"}
+    assert request.extra_headers == {"x-a": "2"}
+
+
+@pytest.mark.spec("U45")
+def test_layers_tell_where_each_value_comes_from() -> None:
+    options = RequestOptions(temperature=0.5, seed=1, extra_params={"a": 1, "b": 1}, extra_headers={"X-A": "1"})
+    request = LLMRequest.model_validate({"model": "m", "messages": "hi", "seed": 2, "extra_params": {"b": 2}})
+    assert Defaults(options).layers(request) == {
+        "temperature": (0.5, "instance"),
+        "seed": (2, "request"),
+        "extra_params.a": (1, "instance"),
+        "extra_params.b": (2, "request"),
+        "extra_headers.X-A": ("1", "instance"),
+    }
+
+
+@pytest.mark.parametrize("name", ["model", "messages", "stream"])
+def test_reserved_params_are_refused_as_defaults_too(name: str) -> None:
+    with pytest.raises(ValueError, match="reserved"):
+        RequestOptions(extra_params={name: 1})
+
+
+@pytest.mark.spec("A09")
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "Cookie"])
+def test_credentials_are_no_default_headers(name: str) -> None:
+    with pytest.raises(ValueError, match="credential"):
+        RequestOptions(extra_headers={name: "secret"})

@@ -1,0 +1,443 @@
+"""The command line as it is used: a process of its own, in a folder with a lockfile, against the fake provider.
+
+What a command prints is compared whole with `snapshots/<name>.txt`; LLMRING_TEST_UPDATE=1 writes them anew.
+"""
+
+import asyncio
+import json
+import os
+import pty
+import re
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmring.testing import Answer, FakeProvider, Fault
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+KEY = "sk-test-0123456789abcdefghij"
+
+LOCKFILE = """\
+version = "1.1"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+
+[[profiles.default.bindings]]
+alias = "fast"
+models = ["openai:tiny", "openai:tiny-two"]
+
+[[profiles.default.bindings]]
+alias = "summarizer"
+models = ["anthropic:small", "ollama:small:1b"]
+
+[profiles.dev]
+name = "dev"
+
+[[profiles.dev.bindings]]
+alias = "fast"
+models = ["openai:tiny-dev"]
+
+[[locked]]
+id = "openai:tiny-dev"
+price = { input = "2", output = "10" }
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    command: str
+    code: int
+    stdout: str
+    stderr: str
+
+    def check(self, name: str) -> None:
+        """Compares everything that was printed, and the exit code, with the snapshot of this name."""
+        shown = f"$ {self.command}\n[exit {self.code}]\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
+        path = SNAPSHOTS / f"{name}.txt"
+        if os.environ.get("LLMRING_TEST_UPDATE"):
+            path.write_text(shown)
+        assert path.exists(), f"no snapshot {path.name}: run with LLMRING_TEST_UPDATE=1 and read what it writes"
+        assert shown == path.read_text()
+
+
+@dataclass
+class Shell:
+    """A folder, an environment, and `run`."""
+
+    folder: Path
+    environ: dict[str, str]
+    hidden: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def start(
+        self, *arguments: str, stdin: int = asyncio.subprocess.PIPE, stderr: int = asyncio.subprocess.PIPE
+    ) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "llmring.cli.main",
+            *arguments,
+            cwd=self.folder,
+            env=self.environ,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
+
+    async def run(self, *arguments: str, stdin: str | None = None, **environ: str) -> Outcome:
+        shell = Shell(self.folder, self.environ | environ)
+        process = await shell.start(
+            *arguments, stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE
+        )
+        stdout, stderr = await asyncio.wait_for(process.communicate(None if stdin is None else stdin.encode()), 50)
+        assert process.returncode is not None
+        words = [f"{name}={value}" for name, value in environ.items()] + ["llmring", *arguments]
+        command = " ".join(f"'{word}'" if " " in word or not word else word for word in words)
+        return Outcome(self._clean(command), process.returncode, self._clean(stdout), self._clean(stderr))
+
+    def _clean(self, output: bytes | str) -> str:
+        text = output if isinstance(output, str) else output.decode()
+        for what, name in (self.hidden | {str(self.folder): "<folder>"}).items():
+            text = text.replace(what, name)
+        return re.sub(r"\d+\.\d\d s\b", "<time>", text)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A folder with a lockfile, and an environment without any key."""
+    (tmp_path / "llmring.lock").write_text(LOCKFILE)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
+    return Shell(tmp_path, environ | {"PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+@pytest.fixture
+def online(shell: Shell, fake_provider: FakeProvider) -> Shell:
+    """The same, with a key, and with provider openai pointed at the fake one."""
+    shell.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": fake_provider.base_url}
+    shell.hidden[f"127.0.0.1:{fake_provider.port}"] = "<provider>"
+    return shell
+
+
+def sent(fake: FakeProvider, index: int = 0) -> dict[str, Any]:
+    return fake.received[index].body
+
+
+# Help and usage
+
+
+@pytest.mark.parametrize("command", ["", "chat", "aliases", "resolve"])
+async def test_help_is_complete(shell: Shell, command: str) -> None:
+    (await shell.run(*command.split(), "--help")).check(f"help-{command or 'llmring'}")
+
+
+async def test_the_version_is_the_packages(shell: Shell) -> None:
+    from llmring import __version__
+
+    outcome = await shell.run("--version")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, f"llmring {__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("command", ["chatt"]),
+        ("option", ["aliases", "--jsn"]),
+        ("argument", ["resolve"]),
+        ("value", ["chat", "--max-tokens", "x"]),
+    ],
+)
+async def test_wrong_usage_is_one_line_and_exit_2(shell: Shell, name: str, arguments: list[str]) -> None:
+    (await shell.run(*arguments)).check(f"usage-{name}")
+
+
+# Reading the lockfile
+
+
+@pytest.mark.spec("U30")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("table", []),
+        ("json", ["--json"]),
+        ("profile", ["--profile", "dev"]),
+        ("unknown-profile", ["--profile", "dve"]),
+        ("no-such-lockfile", ["--lockfile", "other.lock"]),
+    ],
+)
+async def test_aliases(shell: Shell, name: str, arguments: list[str]) -> None:
+    (await shell.run("aliases", *arguments)).check(f"aliases-{name}")
+
+
+@pytest.mark.spec("U09", "U30")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("alias", ["fast"]),
+        ("profile", ["fast", "--profile", "dev"]),
+        ("keyless-member", ["summarizer"]),
+        ("model", ["openai:anything"]),
+        ("json", ["summarizer", "--json"]),
+        ("unknown-alias", ["fsat"]),
+        ("unknown-provider", ["opena:tiny"]),
+        ("no-name", ["openai:"]),
+    ],
+)
+async def test_resolve(shell: Shell, name: str, arguments: list[str]) -> None:
+    (await shell.run("resolve", *arguments)).check(f"resolve-{name}")
+
+
+@pytest.mark.spec("U09")
+async def test_the_environment_chooses_profile_and_lockfile(shell: Shell) -> None:
+    (shell.folder / "llmring.lock").rename(shell.folder / "other.lock")
+    outcome = await shell.run("aliases", LLMRING_LOCKFILE_PATH="other.lock", LLMRING_PROFILE="dev")
+    outcome.check("aliases-environment")
+
+
+async def test_a_broken_lockfile_is_named_and_exit_2(shell: Shell) -> None:
+    (shell.folder / "llmring.lock").write_text('version = "1.1"\n[profiles\n')
+    (await shell.run("aliases")).check("aliases-broken-lockfile")
+
+
+@pytest.mark.spec("U02")
+async def test_without_a_lockfile_the_bundled_one_is_used_and_said(shell: Shell) -> None:
+    (shell.folder / "llmring.lock").unlink()
+    outcome = await shell.run("aliases", "--json")
+    assert outcome.code == 0
+    assert "bundled" in outcome.stderr
+    assert {"fast", "balanced", "vision"} <= set(json.loads(outcome.stdout)["aliases"])
+    (await shell.run("aliases", LLMRING_LOCKED="1")).check("aliases-locked")
+
+
+# Chat
+
+
+@pytest.mark.spec("U30", "U04")
+async def test_chat_streams_to_stdout(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("The sky scatters blue light."))
+    (await online.run("chat", "fast", "Why is the sky blue?")).check("chat-stream")
+    assert sent(fake_provider)["stream"] is True
+
+
+async def test_chat_waits_for_the_whole_answer_with_no_stream(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("All at once.\n"))
+    (await online.run("chat", "fast", "Hello", "--no-stream")).check("chat-no-stream")
+    assert not sent(fake_provider).get("stream")
+
+
+@pytest.mark.spec("U30", "T04")
+async def test_chat_json_is_the_whole_response_on_one_line(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("Grüße, 世界"))
+    outcome = await online.run("chat", "fast", "Hello", "--json")
+
+    assert (outcome.code, outcome.stderr, outcome.stdout.count("\n")) == (0, "", 1)
+    response = json.loads(outcome.stdout)
+    assert response["content"] == "Grüße, 世界"
+    assert (response["provider"], response["alias"], response["profile"]) == ("openai", "fast", "default")
+    assert response["usage"]["total_tokens"] > 0
+
+
+@pytest.mark.spec("U28", "U30")
+async def test_only_what_was_given_is_sent(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("a"), Answer("b"))
+    await online.run("chat", "fast", "Hello", "--no-stream")
+    await online.run(
+        "chat",
+        "openai:tiny",
+        "Hello",
+        "--no-stream",
+        "--system",
+        "Be brief.",
+        "--temperature",
+        "0",
+        "--max-tokens",
+        "9",
+    )
+
+    plain, full = (request.body for request in fake_provider.received)
+    assert plain == {"model": "tiny", "messages": [{"role": "user", "content": "Hello"}]}
+    assert full == {
+        "model": "tiny",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
+        "temperature": 0,
+        "max_completion_tokens": 9,
+    }
+
+
+@pytest.mark.spec("U30")
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "message"),
+    [
+        ([], "from the pipe", "from the pipe"),
+        (["fast"], "from the pipe", "from the pipe"),
+        (["fast", "-"], "from the pipe", "from the pipe"),
+        (["fast", "Summarize:"], "from the pipe", "Summarize:\n\nfrom the pipe"),
+        (["fast", "Summarize:"], " \n", "Summarize:"),
+        (["fast", "Summarize:"], None, "Summarize:"),
+    ],
+)
+async def test_a_message_can_be_piped_in(
+    online: Shell, fake_provider: FakeProvider, arguments: list[str], stdin: str | None, message: str
+) -> None:
+    outcome = await online.run("chat", *arguments, stdin=stdin)
+    assert outcome.code == 0, outcome.stderr
+    assert sent(fake_provider)["messages"] == [{"role": "user", "content": message}]
+
+
+async def test_verbose_says_on_stderr_who_answered(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("One."), Answer("Two."))
+    (await online.run("chat", "fast", "Hello", "-v")).check("chat-verbose-unpriced")
+    (await online.run("chat", "fast", "Hello", "-v", "--profile", "dev")).check("chat-verbose-priced")
+
+
+async def test_an_answer_that_was_cut_off_says_so(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("The sky is", finish_reason="length"))
+    (await online.run("chat", "fast", "Why?", "--max-tokens", "3")).check("chat-length")
+
+
+async def test_a_refusal_is_printed_as_the_answer(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("", refusal="I would rather not."), Answer("", refusal="I would rather not."))
+    streamed = await online.run("chat", "fast", "Do it")
+    plain = await online.run("chat", "fast", "Do it", "--no-stream")
+    assert streamed.stdout == plain.stdout == "I would rather not.\n"
+
+
+@pytest.mark.spec("U30", "U17")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("unknown-alias", ["fsat", "Hello"]),
+        ("unknown-profile", ["fast", "Hello", "--profile", "nope"]),
+        ("temperature", ["fast", "Hello", "--temperature", "-1"]),
+        ("no-message", ["fast"]),
+    ],
+)
+async def test_what_cannot_be_asked_is_said_before_anything_is_sent(
+    online: Shell, fake_provider: FakeProvider, name: str, arguments: list[str]
+) -> None:
+    (await online.run("chat", *arguments)).check(f"chat-{name}")
+    assert fake_provider.received == []
+
+
+@pytest.mark.spec("A07")
+async def test_a_missing_key_names_its_variable_and_exit_3(shell: Shell) -> None:
+    (await shell.run("chat", "openai:tiny", "Hello")).check("chat-no-key")
+
+
+@pytest.mark.spec("U17", "S06")
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("key-refused", Fault.status(401, f"Incorrect API key provided: {KEY}.")),
+        ("model-unknown", Fault.status(404, code="model_not_found")),
+        ("request-refused", Fault.status(400, "messages: too short", code="invalid_value")),
+        ("server-error", Fault.status(500)),
+    ],
+)
+async def test_a_providers_failure_is_one_line_without_the_key(
+    online: Shell, fake_provider: FakeProvider, name: str, fault: Fault
+) -> None:
+    fake_provider.script(fault)
+    outcome = await online.run("chat", "openai:tiny", "Hello")
+    outcome.check(f"chat-{name}")
+    assert KEY not in outcome.stderr
+
+
+@pytest.mark.spec("X01")
+async def test_a_stream_that_breaks_off_keeps_what_was_printed_and_exits_3(
+    online: Shell, fake_provider: FakeProvider
+) -> None:
+    fake_provider.script(Fault.cut(3, answer=Answer("one two three four five")))
+    (await online.run("chat", "fast", "Count")).check("chat-cut")
+
+
+async def test_nobody_listening_is_exit_3(online: Shell, unused_tcp_port: int) -> None:
+    online.hidden[str(unused_tcp_port)] = "<port>"
+    outcome = await online.run("chat", "openai:tiny", "Hello", OPENAI_BASE_URL=f"http://127.0.0.1:{unused_tcp_port}")
+    outcome.check("chat-nobody-there")
+
+
+# Terminals, pipes and signals
+
+
+async def test_ctrl_c_ends_a_stream_with_130_and_no_traceback(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Fault.stall(3, answer=Answer("one two three four five")))
+    process = await online.start("chat", "fast", "Count", stdin=asyncio.subprocess.DEVNULL)
+    assert process.stdout is not None
+    first = await asyncio.wait_for(process.stdout.read(1), 50)
+    process.send_signal(signal.SIGINT)
+    rest, stderr = await asyncio.wait_for(process.communicate(), 20)
+
+    assert process.returncode == 130
+    assert (first + rest).decode().startswith("o")
+    assert stderr.strip() == b""
+
+
+async def test_a_reader_that_goes_away_ends_it_quietly(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Fault.endless())
+    process = await online.start("chat", "fast", "Count", stdin=asyncio.subprocess.DEVNULL)
+    assert process.stdout is not None
+    await asyncio.wait_for(process.stdout.read(1), 50)
+    process.stdout._transport.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    assert process.stderr is not None
+    stderr = await asyncio.wait_for(process.stderr.read(), 20)
+
+    assert (await process.wait(), stderr) == (141, b"")
+
+
+async def on_a_terminal(shell: Shell, *arguments: str) -> str:
+    """What a terminal would show: stdin, stdout and stderr are one."""
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "llmring.cli.main",
+        *arguments,
+        cwd=shell.folder,
+        env=shell.environ,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    await asyncio.wait_for(process.wait(), 50)
+    try:
+        return os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)
+
+
+async def test_a_terminal_shows_errors_in_colour_unless_no_color_is_set(shell: Shell) -> None:
+    coloured = await on_a_terminal(shell, "resolve", "fsat")
+    assert "\x1b[1;31merror:" in coloured
+    shell.environ["NO_COLOR"] = "1"
+    plain = await on_a_terminal(shell, "resolve", "fsat")
+    assert plain.startswith("error: ")
+    assert "\x1b" not in plain
+
+
+async def test_a_models_control_characters_do_not_reach_a_terminal(online: Shell, fake_provider: FakeProvider) -> None:
+    hostile = "\x1b]0;owned\x07fine\x9b2J\x08\ttabbed"
+    fake_provider.script(Answer(hostile), Answer(hostile))
+    shown = await on_a_terminal(online, "chat", "fast", "Hello", "--no-stream")
+    assert "fine" in shown
+    assert not re.search(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", shown)
+    piped = await online.run("chat", "fast", "Hello", "--no-stream")
+    assert piped.stdout == hostile + "\n"  # a pipe gets what the model said
+
+
+@pytest.mark.spec("PB07")
+async def test_aliases_loads_neither_pydantic_nor_an_http_library(shell: Shell) -> None:
+    code = "import sys; from llmring.cli.main import run; run(['aliases']); print(*sys.modules)"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=shell.folder, env=shell.environ, stdout=asyncio.subprocess.PIPE
+    )
+    stdout, _ = await asyncio.wait_for(process.communicate(), 50)
+    loaded = set(stdout.decode().splitlines()[-1].split())
+    assert "llmring.cli.aliases" in loaded
+    heavy = {"pydantic", "aiohttp", "httpx", "openai", "anthropic", "google.genai", "ollama", "rich", "llmring.service"}
+    assert loaded & heavy == set()

@@ -1,0 +1,192 @@
+"""Base URLs, keys and headers of a provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmring.exceptions import ConfigurationError, MissingCredentialError
+from llmring.providers.base import BaseLLMProvider, normalize_base_url, ollama_base_url
+from llmring.providers.table import PROVIDERS
+from llmring.schemas.model_info import ModelInfo
+from llmring.secret import Scrubber, Secret
+
+
+def make(name: str, environ: dict[str, str] | None = None, **given: str) -> BaseLLMProvider:
+    key = given.get("api_key")
+    return BaseLLMProvider(
+        PROVIDERS[name],
+        environ=environ or {},
+        scrubber=Scrubber(),
+        api_key=Secret(key) if key else None,
+        base_url=given.get("base_url"),
+    )
+
+
+@pytest.mark.spec("A08")
+@pytest.mark.parametrize("url", ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"])
+def test_four_spellings_of_a_base_url_are_one(url: str) -> None:
+    assert normalize_base_url(url) == "http://h:1/v1"
+
+
+@pytest.mark.spec("A08")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "https://api.groq.com/openai/v1",
+        "https://open.bigmodel.cn/api/paas/v4",
+    ],
+)
+def test_a_version_in_the_path_is_kept(url: str) -> None:
+    assert normalize_base_url(url + "/") == url
+
+
+@pytest.mark.parametrize(
+    "url", ["h:1", "ftp://h", "http://", "https://user:secret@h", "https://h?key=secret", "http://h:99999", "http://["]
+)
+def test_what_is_no_base_url_is_refused_without_quoting_a_secret(url: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        normalize_base_url(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.spec("U33")
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("box", "http://box:11434/v1"),
+        ("box:1", "http://box:1/v1"),
+        ("http://box", "http://box:11434/v1"),
+        ("https://box", "https://box/v1"),
+        ("0.0.0.0", "http://127.0.0.1:11434/v1"),
+        ("[::1]:9", "http://[::1]:9/v1"),
+    ],
+)
+def test_ollama_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
+    assert ollama_base_url(host) == url
+    assert make("ollama", {"OLLAMA_HOST": host}).base_url == url
+
+
+VARIABLES = [
+    ("openai", "OPENAI_API_KEY"),
+    ("anthropic", "ANTHROPIC_API_KEY"),
+    ("anthropic", "ANTHROPIC_AUTH_TOKEN"),
+    ("google", "GEMINI_API_KEY"),
+    ("google", "GOOGLE_API_KEY"),
+]
+
+
+@pytest.mark.spec("A07", "U33")
+@pytest.mark.parametrize(("name", "variable"), VARIABLES)
+def test_the_key_comes_from_the_providers_own_variable(name: str, variable: str) -> None:
+    provider = make(name, {variable: "key-of-the-environment"})
+    assert provider.has_credential()
+    assert provider.headers()["Authorization"] == "Bearer key-of-the-environment"
+
+
+@pytest.mark.spec("A07")
+def test_an_explicit_key_wins_over_the_environment() -> None:
+    provider = make("openai", {"OPENAI_API_KEY": "from-environment"}, api_key="from-argument")
+    assert provider.headers()["Authorization"] == "Bearer from-argument"
+
+
+@pytest.mark.spec("A07")
+@pytest.mark.parametrize("environ", [{}, {"OPENAI_API_KEY": ""}, {"OPENAI_API_KEY": "  "}])
+def test_a_missing_key_names_the_variable_at_first_use(environ: dict[str, str]) -> None:
+    provider = make("openai", environ)
+    assert not provider.has_credential()
+    with pytest.raises(MissingCredentialError, match="OPENAI_API_KEY"):
+        provider.headers()
+
+
+@pytest.mark.spec("A07")
+def test_a_key_that_is_rotated_is_read_at_the_next_call() -> None:
+    environ = {"OPENAI_API_KEY": "old-key"}
+    provider = make("openai", environ)
+    assert provider.headers()["Authorization"] == "Bearer old-key"
+    environ["OPENAI_API_KEY"] = "new-key"
+    assert provider.headers()["Authorization"] == "Bearer new-key"
+
+
+def test_a_key_with_a_newline_is_refused_without_being_shown() -> None:
+    provider = make("openai", api_key="secret\nX-Evil: 1")
+    with pytest.raises(ConfigurationError) as caught:
+        provider.headers()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.spec("A08", "U33")
+def test_organization_and_project_go_to_openai_alone() -> None:
+    environ = {
+        "OPENAI_API_KEY": "k" * 9,
+        "ANTHROPIC_API_KEY": "k" * 9,
+        "OPENAI_ORG_ID": "org-1",
+        "OPENAI_PROJECT_ID": "p",
+    }
+    headers = make("openai", environ).headers()
+    assert (headers["OpenAI-Organization"], headers["OpenAI-Project"]) == ("org-1", "p")
+    assert not any(name.startswith("OpenAI") for name in make("anthropic", environ).headers())
+
+
+@pytest.mark.spec("U33")
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("openai", "OPENAI_BASE_URL"), ("anthropic", "ANTHROPIC_BASE_URL"), ("google", "GOOGLE_GEMINI_BASE_URL")],
+)
+def test_base_url_variables_are_the_vendors_own(name: str, variable: str) -> None:
+    path = "/v1beta/openai" if name == "google" else "/v1"
+    assert make(name, {variable: "http://127.0.0.1:9/"}).base_url == "http://127.0.0.1:9" + path
+    assert make(name, {variable: "http://a"}, base_url="http://b").base_url == "http://b" + path
+
+
+def test_keyless_providers_have_a_credential_and_send_none() -> None:
+    provider = make("ollama")
+    assert provider.has_credential()
+    assert "Authorization" not in provider.headers()
+
+
+@pytest.mark.spec("D11")
+@pytest.mark.parametrize(
+    ("model", "rejects"),
+    [
+        ("o1", True),
+        ("o3-mini", True),
+        ("gpt-5", True),
+        ("gpt-5-nano", True),
+        ("gpt-5-mini-2025-08-07", True),
+        ("gpt-5-chat-latest", False),
+        ("gpt-5.1", False),
+        ("gpt-4.1-mini", False),
+        ("omni", False),
+    ],
+)
+def test_models_that_refuse_sampling_parameters_are_known(model: str, rejects: bool) -> None:
+    quirks = make("openai").target(model, ModelInfo(f"openai:{model}")).quirks
+    assert ("temperature" in quirks.rejected) is rejects
+    assert quirks.max_tokens_field == "max_completion_tokens"
+
+
+@pytest.mark.spec("D11")
+@pytest.mark.parametrize(
+    ("provider", "model", "rejects"),
+    [
+        ("anthropic", "claude-haiku-5-5", True),
+        ("anthropic", "claude-opus-4-7-20260416", True),
+        ("anthropic", "claude-mythos-preview", True),
+        ("anthropic", "claude-sonnet-4-6", False),
+        ("anthropic", "claude-opus-4-5", False),
+        ("google", "gemini-3.5-flash-lite", True),
+        ("google", "gemini-3.8-flash", True),
+        ("google", "gemini-3.5-flash", False),
+        ("google", "gemini-2.5-pro", False),
+    ],
+)
+def test_so_are_those_of_other_vendors(provider: str, model: str, rejects: bool) -> None:
+    quirks = make(provider).target(model, ModelInfo(f"{provider}:{model}")).quirks
+    assert ("temperature" in quirks.rejected) is rejects
+
+
+def test_no_key_shows_in_a_providers_repr() -> None:
+    provider = make("openai", api_key="sk-very-secret")
+    provider.headers()
+    assert "secret" not in repr(provider)

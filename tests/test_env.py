@@ -1,0 +1,85 @@
+"""One page holds every environment variable: constants equal their names, and no source reads another."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from llmring import env
+
+PACKAGE = Path(inspect.getfile(env)).parent
+VARIABLES = {name: value for name, value in vars(env).items() if name.isupper()}
+
+
+def test_every_constant_is_its_own_name() -> None:
+    assert VARIABLES
+    assert {name: name for name in VARIABLES} == VARIABLES
+
+
+def test_every_constant_has_a_line_that_explains_it() -> None:
+    lines = inspect.getsource(env).splitlines()
+    for name in VARIABLES:
+        line = next(line for line in lines if line.startswith(f"{name}: Final"))
+        assert re.search(r"  # .{10,}", line), name
+
+
+def test_every_variable_of_ours_in_the_sources_is_on_the_page() -> None:
+    named: set[str] = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        named |= set(re.findall(r"\bLLMRING_[A-Z_]*[A-Z]\b", path.read_text()))
+    assert named - {"LLMRING_TEST"} <= set(VARIABLES)
+    assert "LLMRING_LOCKFILE_PATH" in named
+
+
+def test_no_source_reads_a_variable_past_the_page() -> None:
+    readers = [
+        str(path.relative_to(PACKAGE))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if re.search(r"\bos\.getenv\b|\benviron(\[|\.get\()|\bfrom os import .*(environ|getenv)", path.read_text())
+    ]
+    assert readers == []
+
+
+@pytest.mark.spec("A20")
+def test_dotenv_fills_in_what_the_environment_does_not_set(
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clean_environment / ".env").write_text("OPENAI_API_KEY=from-the-file\nLLMRING_PROFILE=file\nEMPTY\n")
+    monkeypatch.setenv("LLMRING_PROFILE", "environment")
+    before = dict(os.environ)
+    loaded = env.load()
+    assert (env.get("OPENAI_API_KEY", loaded), env.get("LLMRING_PROFILE", loaded)) == ("from-the-file", "environment")
+    assert env.get("EMPTY", loaded) is None
+    assert env.get("OPENAI_API_KEY", env.load(dotenv=False)) is None
+    monkeypatch.setenv("LLMRING_NO_DOTENV", "1")
+    assert env.get("OPENAI_API_KEY", env.load()) is None
+    monkeypatch.delenv("LLMRING_NO_DOTENV")
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(None, None), ("", None), ("  \t", None), ("x", "x"), ("  x y \n", "x y"), ("0", "0")]
+)
+def test_get_gives_the_value_without_blanks_and_none_for_nothing(
+    value: str | None, read: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ = {} if value is None else {env.LLMRING_PROFILE: value}
+    assert env.get(env.LLMRING_PROFILE, environ) == read
+    monkeypatch.delenv(env.LLMRING_PROFILE, raising=False)
+    if value is not None:
+        monkeypatch.setenv(env.LLMRING_PROFILE, value)
+    assert env.get(env.LLMRING_PROFILE) == read
+
+
+@pytest.mark.parametrize("value", ["1", "true", "TRUE", "Yes", "on", " true "])
+def test_a_yes_is_a_yes(value: str) -> None:
+    assert env.is_set(env.LLMRING_LOCKED, {env.LLMRING_LOCKED: value})
+
+
+@pytest.mark.parametrize("value", [None, "", "0", "false", "no", "off", "2", "maybe"])
+def test_anything_else_is_a_no(value: str | None) -> None:
+    assert not env.is_set(env.LLMRING_LOCKED, {} if value is None else {env.LLMRING_LOCKED: value})
