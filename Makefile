@@ -1,5 +1,5 @@
 # Everything a person or a machine does with this checkout. `make` alone lists the targets.
-# Needs a shell, make and Python ≥ 3.11. All that is installed, cached or written stays inside the checkout.
+# Needs bash, make and Python ≥ 3.11. All that is installed or cached stays inside the checkout.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -28,10 +28,12 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache
 export PRE_COMMIT_HOME := $(CURDIR)/.cache/pre-commit
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.cache/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
-export TMPDIR := $(CURDIR)/.cache/tmp
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
-$(shell mkdir -p $(TMPDIR))
+# Installing and the demo write nothing outside the checkout, not even temporary files. Tests do: below a folder that holds a
+# pyproject.toml they would find it.
+$(CURDIR)/.tools/uv/bin/uv .venv/.synced demo: export TMPDIR := $(CURDIR)/.cache/tmp
+$(shell mkdir -p $(CURDIR)/.cache/tmp)
 
 .PHONY: help setup demo test check prove bench docs
 
@@ -51,7 +53,7 @@ $(CURDIR)/.tools/uv/bin/uv:
 	@"$(CURDIR)/.tools/uv/bin/pip" install --quiet 'uv>=0.9.8,<1'
 
 demo: setup  ## a real small model answers on this machine: streamed, structured, failed over
-	@"$(BIN)/python" docs/examples/demo.py
+	@PYTHONUNBUFFERED=1 "$(BIN)/python" docs/examples/demo.py
 
 test: setup  ## the whole suite: no network but loopback
 	@"$(BIN)/pytest" $(ARGS)

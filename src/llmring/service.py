@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import AsyncGenerator, Generator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +45,9 @@ from llmring.schemas.request import LLMRequest, RequestOptions
 from llmring.schemas.response import LLMResponse, StreamChunk, StreamEventType
 from llmring.secret import Scrubber, safe_url
 from llmring.transport.base import Transport
+
+# A library logs and leaves it to the application to show it: without a handler, Python would print warnings to stderr.
+logging.getLogger("llmring").addHandler(logging.NullHandler())
 
 
 class LLMRing:
@@ -298,7 +302,7 @@ class LLMRing:
             from llmring.transport.guard import Guard
             from llmring.transport.http import HTTPTransport
 
-            transport = HTTPTransport(clock=self._clock, guard=Guard() if untrusted else None)
+            transport = HTTPTransport(clock=self._clock, guard=Guard() if untrusted else None, environ=self._environ)
             self._transports[untrusted] = transport
         return transport
 

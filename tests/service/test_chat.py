@@ -234,3 +234,21 @@ async def test_a_refusal_is_told_apart_from_an_answer(ring: LLMRing, fake_provid
     response = await ring.chat(LLMRequest(model="fast", messages="Hi", response_format="json_object"))
     assert response.refusal == "I cannot help with that."
     assert (response.content, response.parsed) == ("", None)
+
+
+@pytest.mark.spec("D01", "D11")
+async def test_what_a_model_forbids_is_left_out_with_one_warning(
+    make_ring: Callable[..., LLMRing], fake_provider: FakeProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    ring = make_ring(providers={"openai": {"base_url": fake_provider.base_url, "api_key": "k" * 20}})
+    request = LLMRequest(model="openai:o3-mini", messages="Hi", temperature=0.5, max_tokens=5)
+    for _ in range(3):
+        response = await ring.chat(request)
+        assert len(response.warnings) == 1
+        assert "temperature" in response.warnings[0]
+    assert fake_provider.received[0].body == {
+        "model": "o3-mini",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_completion_tokens": 5,
+    }
+    assert [record.message for record in caplog.records] == response.warnings

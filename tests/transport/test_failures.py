@@ -17,10 +17,12 @@ from llmring.exceptions import (
     ProviderConnectionError,
     ProviderError,
     ResponseTooLargeError,
+    UnsafeURLError,
 )
 from llmring.testing import FakeClock
 from llmring.testing.http_server import Action, HTTPServer, Signal, chunk, head
 from llmring.transport.base import HTTPRequest
+from llmring.transport.guard import Guard
 from llmring.transport.http import HTTPTransport
 
 Serve = Callable[..., Awaitable[HTTPServer]]
@@ -143,6 +145,15 @@ async def test_a_name_without_an_address_says_so(open_transport: Open) -> None:
     error = await fail(open_transport(resolve=resolve), secret_request("https://api.example/v1"))
     assert type(error) is ProviderConnectionError
     assert "api.example:443: name not found (DNS)" in str(error)
+
+
+async def test_a_name_that_the_guard_refuses_quotes_no_secret(open_transport: Open) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["10.0.0.1"]
+
+    error = await fail(open_transport(resolve=resolve, guard=Guard()), secret_request("https://api.example/v1"))
+    assert type(error) is UnsafeURLError
+    assert_no_secret(error)
 
 
 @pytest.mark.parametrize(

@@ -163,8 +163,8 @@ async def test_a_finished_reply_leaves_no_timer(serve: Serve, transport: HTTPTra
     for _ in range(3):
         reply = await transport.send(post(server.port), connect_s=5, until=until)
         await reply.read(until)
+        assert fake_clock.timers == 0
         reply.close()
-    assert fake_clock.timers == 0
 
 
 @pytest.mark.spec("A19")

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from llmring.calls.call import Call, Reply
 from llmring.exceptions import SchemaValidationError
-from llmring.registry.pricing import price_usage
+from llmring.registry.pricing import as_float, price_usage
 from llmring.schemas.events import (
     Event,
     ReasoningDelta,
@@ -60,8 +60,11 @@ def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse
     if not folding.has_usage:
         response.usage = estimate_usage(request, response)
     if candidate.info.price:
-        cost = price_usage(response.usage, candidate.info).to_dict()
-        response.usage.update(cost=cost["total_cost"], input_cost=cost["input_cost"], output_cost=cost["output_cost"])
+        usage = response.usage
+        cost = price_usage(usage, candidate.info)
+        usage["cost"] = as_float(cost.total_cost)
+        usage["input_cost"] = as_float(cost.input_cost)
+        usage["output_cost"] = as_float(cost.output_cost)
     return response
 
 

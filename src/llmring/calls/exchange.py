@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -27,6 +28,8 @@ from llmring.wire.base import EncodedRequest, StreamDecoder
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 
+_log = logging.getLogger("llmring.calls")
+
 
 class Exchange:
     """Sends a call to a candidate. Callable: `await exchange(call, candidate)`."""
@@ -43,6 +46,7 @@ class Exchange:
         self._scrubber = scrubber
         self._find_provider = find_provider
         self._find_transport = find_transport
+        self._warned: set[str] = set()
 
     async def __call__(self, call: Call, candidate: Candidate) -> Reply:
         """Raises ConfigurationError for what the dialect cannot say, before any I/O, else a ProviderError that says who."""
@@ -68,6 +72,7 @@ class Exchange:
         encoded = provider.dialect.encode(
             request, provider.target(candidate.ref.model, candidate.info), stream=call.stream
         )
+        self._warn_once(encoded.warnings)
         http_request = _http_request(call, encoded, provider)
         timeouts = effective_timeouts(request.timeout, local=provider.row.local)
         clock = ReplyClock(timeouts, started=self._clock.monotonic(), deadline=call.deadline, stream=call.stream)
@@ -86,14 +91,19 @@ class Exchange:
             http.close()
             reply.events = provider.dialect.decode(reply.raw)
             return reply
-        except TimeoutError:
+        except BaseException as error:
             if http is not None:
                 http.close()
-            raise clock.error() from None
-        except BaseException:
-            if http is not None:
-                http.close()
+            if isinstance(error, TimeoutError):
+                raise clock.error() from None
             raise
+
+    def _warn_once(self, warnings: list[str]) -> None:
+        """Every response lists its warnings; the log has each of them once."""
+        for warning in warnings:
+            if warning not in self._warned:
+                self._warned.add(warning)
+                _log.warning("%s", warning)
 
     async def _failure(self, http: HTTPReply, provider: BaseLLMProvider, clock: ReplyClock) -> ProviderError:
         if 300 <= http.status < 400:
@@ -107,12 +117,14 @@ class Exchange:
 
     async def _begin_stream(self, reply: Reply, http: HTTPReply, clock: ReplyClock) -> None:
         """Reads up to the first content: until then a failure may still fall over to another model."""
+        candidate, provider = reply.candidate, reply.provider
         source = _StreamSource(
             http,
-            reply.provider.dialect.decode_stream(),
+            provider.dialect.decode_stream(),
             clock,
             self._clock,
-            lambda error: self._say_who(error, reply.candidate, reply.provider),
+            # Without `reply`, which is to hold the source: a cycle would keep the connection until a garbage collection.
+            lambda error: self._say_who(error, candidate, provider),
         )
         while True:
             events = await source.read()
@@ -228,8 +240,9 @@ def _http_request(call: Call, encoded: EncodedRequest, provider: BaseLLMProvider
 
 
 def _request_id(http: HTTPReply) -> str | None:
+    headers = http.headers
     for name in _REQUEST_ID_HEADERS:
-        value = http.headers.get(name)
+        value = headers.get(name)
         if value is not None:
             return value[:200]
     return None

@@ -60,12 +60,12 @@ class Cost:
     def to_dict(self) -> dict[str, float | str | None]:
         """The same as floats, each rounded once from the exact amount, and `reason`."""
         return {
-            "input_cost": _as_float(self.input_cost),
-            "output_cost": _as_float(self.output_cost),
-            "cache_read_cost": _as_float(self.cache_read_cost),
-            "cache_write_cost": _as_float(self.cache_write_cost),
-            "reasoning_cost": _as_float(self.reasoning_cost),
-            "total_cost": _as_float(self.total_cost),
+            "input_cost": as_float(self.input_cost),
+            "output_cost": as_float(self.output_cost),
+            "cache_read_cost": as_float(self.cache_read_cost),
+            "cache_write_cost": as_float(self.cache_write_cost),
+            "reasoning_cost": as_float(self.reasoning_cost),
+            "total_cost": as_float(self.total_cost),
             "reason": self.reason,
         }
 
@@ -135,5 +135,5 @@ def _at_prompt_size(price: Mapping[str, Decimal], prompt_tokens: int) -> Mapping
     return {**price, **reached} if reached else price
 
 
-def _as_float(amount: Decimal | None) -> float | None:
+def as_float(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount)

@@ -254,6 +254,8 @@ class Message(BaseModel):
     @field_validator("content", mode="before")
     @classmethod
     def _read_content(cls, value: object) -> object:
+        if isinstance(value, str):  # most content; asking for a model or a Mapping is slow
+            return value
         if isinstance(value, (_Part, Mapping)):
             return [_read_part(cast("object", value))]
         if isinstance(value, (list, tuple)):
@@ -347,11 +349,12 @@ def normalize_messages(messages: MessageInput) -> list[Message]:
 
 def spread_messages(messages: MessageInput) -> list[Message | Mapping[str, Any]]:
     """As `normalize_messages`, with dicts left unread: `LLMRequest` reads them itself, so that its errors name the place."""
-    if isinstance(messages, (str, Message, Mapping)):
-        return _spread_one(cast("str | Message | Mapping[str, Any]", messages))
-    # Lists first: asking whether something has a method of HasMessages is slow.
-    if not isinstance(messages, (list, tuple)) and isinstance(messages, HasMessages):
-        return list(messages.get_messages())
+    # Lists first: asking whether something is a model, a Mapping, or has a method of HasMessages is slow.
+    if not isinstance(messages, (list, tuple)):
+        if isinstance(messages, (str, Message, Mapping)):
+            return _spread_one(cast("str | Message | Mapping[str, Any]", messages))
+        if isinstance(messages, HasMessages):
+            return list(messages.get_messages())
     given = cast("object", messages)
     if not isinstance(given, Iterable) or isinstance(given, (bytes, bytearray)):
         raise _no_message(given)

@@ -191,9 +191,10 @@ class LLMRequest(BaseModel):
     def _read_fields(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
             given = cast("Mapping[str, Any]", data)
+            known = cls.model_fields  # pydantic makes this a call, too dear for every name
             for name in given:
-                if name not in cls.model_fields:
-                    raise ValueError(_unknown_field(str(name), list(cls.model_fields)))
+                if name not in known:
+                    raise ValueError(_unknown_field(str(name), list(known)))
             if given.get("sampling") is not None:
                 return _with_sampling(given)
         return cast("object", data)

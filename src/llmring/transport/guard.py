@@ -161,7 +161,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 async def fetch(
     transport: GuardedTransport, url: str, *, max_bytes: int, redirects: int = 3, until: float | None = None
 ) -> Fetched:
-    """GETs a URL, without credentials, and follows up to `redirects` redirects, each checked as the first one.
+    """GETs a URL, without credentials. Up to `redirects` redirects are followed; the guard checks each URL.
 
     max_bytes: cap on the body. until: when to give up, in the clock's `monotonic()` seconds; None = never.
     Raises UnsafeURLError, ResponseTooLargeError, ProviderConnectionError, TimeoutError. An error status is no exception.
@@ -169,7 +169,6 @@ async def fetch(
     if transport.guard is None:
         raise ConfigurationError("fetch needs a transport with a guard: HTTPTransport(guard=Guard(), ...)")
     for _ in range(redirects + 1):
-        transport.guard.check_url(url)
         headers = {"Accept-Encoding": "identity", "User-Agent": "llmring"}
         reply = await transport.send(HTTPRequest("GET", url, headers), until=until)
         try:

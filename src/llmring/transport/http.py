@@ -56,8 +56,22 @@ _KEEP_ALIVE_S = 30.0
 # aiohttp warns of larger bodies given as bytes: they would be written in one go.
 _LARGE_BODY_BYTES = 1024 * 1024
 
-# How long the connection that this task is opening may take. aiohttp's own limit goes by the loop's clock, not by ours.
-_connect_s: ContextVar[float | None] = ContextVar("llmring_connect_s", default=None)
+# How often a request is put on a pooled connection before it counts that the server closes each of them.
+_POOLED_TRIES = 3
+
+
+class _Opening:
+    """How long a request lets a new connection take (aiohttp's own limit goes by the loop's clock, not by ours), and whether it
+    came to that: False means that it went out on a pooled one."""
+
+    __slots__ = ("connect_s", "opened")
+
+    def __init__(self, connect_s: float | None) -> None:
+        self.connect_s = connect_s
+        self.opened = False
+
+
+_opening: ContextVar[_Opening | None] = ContextVar("llmring_opening", default=None)
 
 # What aiohttp raises, and lets through. LLMRingError: from the guard's resolver, and from `no_live_requests`.
 _FOREIGN = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError, LLMRingError)
@@ -134,19 +148,29 @@ class HTTPTransport:
         if self._tls is None and url.scheme == "https":
             self._tls = read_tls_context(self._environ) or True
         body = request.body
-        token = _connect_s.set(connect_s)
+        opening = _Opening(connect_s)
+        token = _opening.set(opening)
+        tries = 1
         try:
-            return await session.request(
-                request.method,
-                url,
-                data=io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY_BYTES else body,
-                headers=request.headers,
-                allow_redirects=False,
-                proxy=self._find_proxy(url) if self._proxies is not None else None,
-                ssl=self._tls or True,
-            )
+            while True:
+                try:
+                    return await session.request(
+                        request.method,
+                        url,
+                        data=io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY_BYTES else body,
+                        headers=request.headers,
+                        allow_redirects=False,
+                        proxy=self._find_proxy(url) if self._proxies is not None else None,
+                        ssl=self._tls or True,
+                    )
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                    # A pooled connection that ends before an answer was given up by the server while our request was on its way
+                    # (RFC 9112, 9.3.1): no retry of something that failed, the request was never taken. Browsers do the same.
+                    if opening.opened or tries >= _POOLED_TRIES:
+                        raise
+                    tries += 1
         finally:
-            _connect_s.reset(token)
+            _opening.reset(token)
 
     def _find_proxy(self, url: URL) -> str | None:
         if self._proxies is None or url.host is None or url.scheme not in ("http", "https"):
@@ -200,12 +224,14 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     ) -> ResponseHandler:
         creating = super()._create_connection(req, traces, timeout)
-        connect_s = _connect_s.get()
-        if connect_s is None:
+        opening = _opening.get()
+        if opening is not None:
+            opening.opened = True
+        if opening is None or opening.connect_s is None:
             return await creating
         alarm = Alarm(self._clock)
         try:
-            return await alarm.wait(creating, self._clock.monotonic() + connect_s)
+            return await alarm.wait(creating, self._clock.monotonic() + opening.connect_s)
         finally:
             alarm.cancel()
 

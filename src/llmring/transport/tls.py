@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 
 from llmring import env
 from llmring.exceptions import ConfigurationError
@@ -17,11 +19,16 @@ def read_tls_context(environ: Mapping[str, str]) -> ssl.SSLContext | None:
     cafile, capath = env.get(env.SSL_CERT_FILE, environ), env.get(env.SSL_CERT_DIR, environ)
     if cafile is None and capath is None:
         return None
-    name, path = (env.SSL_CERT_FILE, cafile) if cafile is not None else (env.SSL_CERT_DIR, capath)
+    # OpenSSL takes any name for a folder, or for several, and finds nothing in it without a word.
+    if capath is not None and not any(Path(folder).is_dir() for folder in capath.split(os.pathsep)):
+        raise ConfigurationError(
+            f"{env.SSL_CERT_DIR}={capath} cannot be used: no such folder",
+            hint=f"{env.SSL_CERT_DIR} must name a folder of CA certificates, prepared with `openssl rehash`",
+        )
     try:
         return ssl.create_default_context(cafile=cafile, capath=capath)
     except OSError as error:
         raise ConfigurationError(
-            f"{name}={path} cannot be used: {error.strerror or 'no certificates'}",
-            hint=f"{name} must name {'a PEM file' if name == env.SSL_CERT_FILE else 'a folder'} of CA certificates",
+            f"{env.SSL_CERT_FILE}={cafile} cannot be used: {error.strerror or 'no certificates in it'}",
+            hint=f"{env.SSL_CERT_FILE} must name a PEM file of CA certificates",
         ) from None
