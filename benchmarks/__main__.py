@@ -1,6 +1,7 @@
-"""`python -m benchmarks [PB01 …]`: runs every budget, or those that are named, and prints what was measured beside what is allowed.
+"""`python -m benchmarks [PB01 …]`: runs every budget, or those that are named, and prints measured beside allowed.
 
-A whole run is kept, as JSON and as `docs/benchmarks.md`; a run of some is only printed. Exits with 0 whatever the verdicts are.
+A whole run is kept, as JSON and as `docs/benchmarks.md`; a run of some is only printed. Exits with 0 whatever the
+verdicts are.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from benchmarks.rounds import take_turns
 budget = "PB01"
 title = "`LLMRing.chat`, warm, every guard on: CPU a call, 64 at once"
 _METHOD = (
-    "A loopback server answers at once. llmring makes the request object, resolves its alias through a lockfile, calls under a "
-    "deadline, reads, and prices the answer; bare aiohttp posts JSON and reads JSON."
+    "A loopback server answers at once. llmring makes the request object, resolves its alias through a lockfile, calls "
+    "under a deadline, reads, and prices the answer; bare aiohttp posts JSON and reads JSON."
 )
 _ROUNDS = 9
 _AT_ONCE = 64

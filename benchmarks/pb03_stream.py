@@ -11,8 +11,8 @@ from benchmarks.rounds import take_turns
 budget = "PB03"
 title = "`chat_stream`, OpenAI dialect: CPU a chunk, streams of 500 chunks, 16 at once"
 _METHOD = (
-    "The server writes each chunk by itself, as fast as it is taken. The whole stream's CPU, its request included, divided by "
-    "its text chunks."
+    "The server writes each chunk by itself, as fast as it is taken. The whole stream's CPU, its request included, "
+    "divided by its text chunks."
 )
 _ROUNDS = 9
 _MODEL = "chunks-500"

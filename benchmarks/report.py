@@ -21,12 +21,12 @@ _PACKAGES = ("aiohttp", "openai", "orjson", "pydantic")
 _PAGE_HEAD = """\
 # Benchmarks
 
-What llmring costs beside what nobody can do without: bare aiohttp on the same machine, in the same run. Absolute numbers drift from
-machine to machine; ratios hold. `make bench` runs all of it and writes this page from `benchmarks/results/latest.json`;
-`make bench ARGS=PB01` runs one and writes nothing.
+What llmring costs beside what nobody can do without: bare aiohttp on the same machine, in the same run. Absolute
+numbers drift from machine to machine; ratios hold. `make bench` runs all of it and writes this page from
+`benchmarks/results/latest.json`; `make bench ARGS=PB01` runs one and writes nothing.
 
-Everybody takes turns, in processes of their own, on one core; the server has another. Values are medians over the rounds, the
-range is their lowest and highest; ratios and differences are taken round by round.
+Everybody takes turns, in processes of their own, on one core; the server has another. Values are medians over the
+rounds, the range is their lowest and highest; ratios and differences are taken round by round, and then their median.
 """
 
 
@@ -85,18 +85,22 @@ def render_text(machine: Machine, results: Iterable[Result]) -> str:
             lines.append(f"  {'':6}{one.who:{width}} {value:12} {show(one.low)}–{show(one.high)}")
         for check in result.checks:
             value = f"{show(check.value):>8} {check.unit}"
-            lines.append(
-                f"  {_verdict(check):6}{check.what:{width}} {value:12} budget ≤ {_amount(check.limit, check.unit)}"
-            )
+            lines.append(f"  {_verdict(check):6}{check.what:{width}} {value:12} {_budget(check)}")
     return "\n".join(lines)
 
 
 def render_page(machine: Machine, results: Sequence[Result]) -> str:
-    lines = [_PAGE_HEAD, machine.line, "", "| budget | what | measured | allowed | |", "|---|---|---:|---:|---|"]
+    lines = [
+        _PAGE_HEAD,
+        machine.line,
+        "",
+        "| budget | what | measured | allowed | verdict |",
+        "|---|---|---:|---:|---|",
+    ]
     for result in results:
         for check in result.checks:
-            measured, allowed = _amount(check.value, check.unit), _amount(check.limit, check.unit)
-            lines.append(f"| {result.budget} | {check.what} | {measured} | {allowed} | {_verdict(check)} |")
+            measured = _amount(check.value, check.unit)
+            lines.append(f"| {result.budget} | {check.what} | {measured} | {_budget(check)} | {_verdict(check)} |")
     for result in results:
         lines += ["", f"## {result.budget}", "", f"{result.title}. {result.method}", ""]
         lines += ["| who | median | range |", "|---|---:|---:|"]
@@ -106,7 +110,13 @@ def render_page(machine: Machine, results: Sequence[Result]) -> str:
 
 
 def _verdict(check: Check) -> str:
+    if check.limit is None:
+        return "–"
     return "ok" if check.within else "OVER"
+
+
+def _budget(check: Check) -> str:
+    return "no budget" if check.limit is None else f"≤ {_amount(check.limit, check.unit)}"
 
 
 def _amount(value: float, unit: str) -> str:

@@ -31,16 +31,16 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A value and the most it may be. unit: "×" for a ratio."""
+    """A value and the most it may be. unit: "×" for a ratio. limit None: worth seeing, and no budget says how much."""
 
     what: str
     value: float
-    limit: float
+    limit: float | None
     unit: str
 
     @property
     def within(self) -> bool:
-        return self.value <= self.limit
+        return self.limit is None or self.value <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ def ratio_at_most(series: Series, base: Series, limit: float) -> Check:
     return Check(f"{series.who} / {base.who}", _by_round(lambda a, b: a / b, series, base), limit, "×")
 
 
-def excess_at_most(series: Series, base: Series, limit: float) -> Check:
-    """So much more than the base at most."""
+def excess_at_most(series: Series, base: Series, limit: float | None) -> Check:
+    """So much more than the base at most; None: however much."""
     return Check(f"{series.who} − {base.who}", _by_round(lambda a, b: a - b, series, base), limit, series.unit)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from llmring.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llmring.calls.stream import ChatStream
     from llmring.conversations import ConversationManager
     from llmring.exceptions import (
         AliasNotFoundError,
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
         Usage,
         normalize_messages,
     )
-    from llmring.service import ChatStream, LLMRing
+    from llmring.service import LLMRing
     from llmring.service_extended import LLMRingExtended
 
 __version__ = "0.1.0"
@@ -174,6 +175,7 @@ __all__ = [
 _load = lazy_names(
     __name__,
     {
+        "calls.stream": ("ChatStream",),
         "conversations": ("ConversationManager",),
         "exceptions": (
             "AliasNotFoundError",
@@ -239,7 +241,7 @@ _load = lazy_names(
         "schemas.request": ("LLMRequest", "RequestOptions", "SamplingParams", "Timeouts"),
         "schemas.response": ("Citation", "LLMResponse", "StreamChunk", "StreamEventType", "Timing", "Usage"),
         "schemas.tools": ("ToolCall",),
-        "service": ("ChatStream", "LLMRing"),
+        "service": ("LLMRing",),
         "service_extended": ("LLMRingExtended",),
     },
 )

@@ -35,6 +35,8 @@ ALL_PROXY: Final = "ALL_PROXY"  # proxy for both, where the scheme has none of i
 NO_PROXY: Final = "NO_PROXY"  # hosts that are reached without the proxy (lower case works too)
 SSL_CERT_FILE: Final = "SSL_CERT_FILE"  # CA bundle (PEM) that replaces the system's
 SSL_CERT_DIR: Final = "SSL_CERT_DIR"  # folder of CA certificates that replaces the system's
+XDG_CONFIG_HOME: Final = "XDG_CONFIG_HOME"  # folder of the user's config files; default ~/.config
+HOME: Final = "HOME"  # unset: no config file is looked for in ~/.config
 NO_COLOR: Final = "NO_COLOR"  # any value: the command line uses no colours
 
 

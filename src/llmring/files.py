@@ -11,7 +11,6 @@ import binascii
 import mimetypes
 import os
 import re
-import stat
 import struct
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -19,9 +18,10 @@ from typing import TypeAlias
 from pydantic import ValidationError
 
 from llmring.exceptions import ConfigurationError
+from llmring.regular_file import NotARegularFileError, read_regular_file
 from llmring.schemas.messages import ImagePart, Part, TextPart, sniff_image_type
 
-# RELIABILITY.md, "Security": sizes.
+# docs/reliability.md, "something is large".
 MAX_FILE_BYTES = 20 * 1024 * 1024
 MAX_IMAGE_PIXELS = 40_000_000
 
@@ -176,7 +176,6 @@ def _refused(what: str, error: ValidationError) -> ConfigurationError:
 # Files
 
 # Opening a FIFO would wait for a writer for ever, and a terminal could become ours.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 def _shown(path: PathInput) -> str:
@@ -193,24 +192,14 @@ def _shown(path: PathInput) -> str:
 def _read_file(path: PathInput, *, first_bytes: int | None = None) -> bytes:
     """All of a regular file, or its first bytes. Raises ConfigurationError for anything else, and past the limit."""
     shown = _shown(path)
-    limit = MAX_FILE_BYTES + 1 if first_bytes is None else first_bytes
     try:
-        descriptor = os.open(path, _OPEN_FLAGS)
-        try:
-            # What was opened is checked, not what the name meant before.
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ConfigurationError(f"{shown}: no regular file", hint="folders, devices and pipes are not read")
-            if first_bytes is None and status.st_size > MAX_FILE_BYTES:
-                raise _too_large(shown)
-            with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(limit)  # counted again: a file may grow, and files of /proc say that they are empty
-        finally:
-            os.close(descriptor)
+        data, status = read_regular_file(path, MAX_FILE_BYTES + 1 if first_bytes is None else first_bytes)
+    except NotARegularFileError:
+        raise ConfigurationError(f"{shown}: no regular file", hint="folders, devices and pipes are not read") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigurationError(f"{shown}: cannot be read: {reason}") from None
-    if len(data) > MAX_FILE_BYTES:
+    if len(data) > MAX_FILE_BYTES or (first_bytes is None and status.st_size > MAX_FILE_BYTES):
         raise _too_large(shown)
     return data
 

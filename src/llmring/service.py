@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from llmring import env
-from llmring.calls.answer import chunk_of, describe, finish, last_chunks
-from llmring.calls.call import Call, Send
+from llmring.calls.answer import finish
+from llmring.calls.call import Call
 from llmring.calls.chain import build_chain
 from llmring.calls.exchange import Exchange
 from llmring.calls.options import Defaults, request_layer
+from llmring.calls.stream import ChatStream
 from llmring.clock import Clock, SystemClock
 from llmring.exceptions import (
     ConfigurationError,
-    DeadlineExceededError,
     ProviderNotFoundError,
     ServiceClosedError,
-    StreamInterruptedError,
 )
 from llmring.lockfile.manifest import read_declared_providers
 from llmring.lockfile.store import LockStore, find_lock
@@ -42,9 +41,12 @@ from llmring.schemas.messages import MessageInput
 from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.model_ref import ALIAS_NAME
 from llmring.schemas.request import LLMRequest, RequestOptions
-from llmring.schemas.response import LLMResponse, StreamChunk, StreamEventType
+from llmring.schemas.response import LLMResponse
 from llmring.secret import Scrubber, safe_url
 from llmring.transport.base import Transport
+
+if TYPE_CHECKING:
+    from llmring.transport.guard import Guard
 
 # A library logs and leaves it to the application to show it: without a handler, Python would print warnings to stderr.
 logging.getLogger("llmring").addHandler(logging.NullHandler())
@@ -92,8 +94,9 @@ class LLMRing:
         self._scrubber = Scrubber()
         self._declared = self._read_declarations(providers or {})
         self._providers: dict[str, BaseLLMProvider] = {}
-        self._given_transport = transport
-        self._transports: dict[bool, Transport] = {}
+        self._has_own_transport = transport is not None
+        # Made now, not at the first call: loading aiohttp takes 0.1 s, in which an event loop would stand still.
+        self._transports = {False: transport or self._make_transport(None)}
         self._closed = False
         found = find_lock(lockfile_path, self._environ, Path.cwd())
         self._resolver = Resolver(
@@ -169,16 +172,11 @@ class LLMRing:
                 raise ConfigurationError("messages were given twice", hint="they stand in the LLMRequest already")
             profile = messages
         resolution = self._resolver.resolve(request.model, profile)
-        defaults = self._defaults
-        if defaults is None:
-            return Call(request, resolution, stream, self._clock.monotonic())
-        return Call(
-            defaults.lay_under(request),
-            resolution,
-            stream,
-            self._clock.monotonic(),
-            extra_params=defaults.extra_params,
-        )
+        call = Call(request, request, resolution, stream, self._clock.monotonic())
+        if self._defaults is not None:
+            call.request = self._defaults.lay_under(request)
+            call.extra_params = self._defaults.extra_params
+        return call
 
     # Asking what would be called
 
@@ -238,12 +236,20 @@ class LLMRing:
         """What a response cost, in USD as floats: input_cost, output_cost, cache_read_cost, cache_write_cost, reasoning_cost (a
         share of output_cost), total_cost. A price that is unknown gives None and a `reason`; never raises for that.
         """
+        return price_usage(response.usage, self._find_info(response)).to_dict()
+
+    def _find_info(self, response: LLMResponse) -> ModelInfo:
         ref = response.called_model or f"{response.provider}:{response.model}"
-        try:
-            info = self._resolver.resolve(ref).candidates[0].info
-        except ConfigurationError:
-            info = ModelInfo(ref)
-        return price_usage(response.usage, info).to_dict()
+        # The alias first: of a model that an extended package brings, that package's lock alone may know the price.
+        for name, profile in ((response.alias, response.profile), (ref, None)):
+            try:
+                candidates = self._resolver.resolve(name, profile).candidates if name else ()
+            except ConfigurationError:
+                continue
+            for candidate in candidates:
+                if str(candidate.ref) == ref:
+                    return candidate.info
+        return ModelInfo(ref)
 
     # Providers
 
@@ -294,26 +300,27 @@ class LLMRing:
         """One transport for trusted providers, and one behind the guard for those that a repository's file named."""
         if self._closed:
             raise ServiceClosedError("this LLMRing is closed")
-        if self._given_transport is not None:
-            return self._given_transport
-        untrusted = provider.row.untrusted
-        transport = self._transports.get(untrusted)
+        guarded = provider.row.untrusted and not self._has_own_transport
+        transport = self._transports.get(guarded)
         if transport is None:
             from llmring.transport.guard import Guard
-            from llmring.transport.http import HTTPTransport
 
-            transport = HTTPTransport(clock=self._clock, guard=Guard() if untrusted else None, environ=self._environ)
-            self._transports[untrusted] = transport
+            transport = self._transports[guarded] = self._make_transport(Guard())
         return transport
+
+    def _make_transport(self, guard: Guard | None) -> Transport:
+        from llmring.transport.http import HTTPTransport
+
+        return HTTPTransport(clock=self._clock, guard=guard, environ=self._environ)
 
     # Ending
 
     async def close(self) -> None:
         """Closes every connection and SDK client. Idempotent. What is called afterwards raises ServiceClosedError."""
         self._closed = True
-        transports, self._transports = list(self._transports.values()), {}
-        for transport in transports:
-            await transport.close()
+        if not self._has_own_transport:
+            for transport in self._transports.values():
+                await transport.close()
         for provider in self._providers.values():
             await provider.close()
 
@@ -327,66 +334,6 @@ class LLMRing:
 
     def __repr__(self) -> str:
         return f"<LLMRing {self.origin}{' closed' if self._closed else ''}>"
-
-
-class ChatStream:
-    """The answer as it comes: an async iterator of `StreamChunk`, and an async context manager that ends the request.
-
-    Nothing is sent before the first chunk is asked for. `await`ing it gives itself, for those who write
-    `async for chunk in await ring.chat_stream(request)`. `response` is the whole answer once DONE has come.
-    """
-
-    def __init__(self, call: Call, send: Send, clock: Clock) -> None:
-        self.response: LLMResponse | None = None
-        self._chunks = self._run(call, send, clock)
-
-    def __aiter__(self) -> AsyncGenerator[StreamChunk, None]:
-        # The generator itself, not self: one hop less a chunk, and leaving the loop lets asyncio close it.
-        return self._chunks
-
-    async def __anext__(self) -> StreamChunk:
-        return await anext(self._chunks)
-
-    def __await__(self) -> Generator[Any, None, ChatStream]:
-        return self
-        yield
-
-    async def aclose(self) -> None:
-        """Ends the request where it is not at its end. Idempotent."""
-        await self._chunks.aclose()
-
-    async def __aenter__(self) -> ChatStream:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def _run(self, call: Call, send: Send, clock: Clock) -> AsyncGenerator[StreamChunk, None]:
-        reply = await send(call)
-        rest, events = reply.rest, reply.events
-        folding = Fold()
-        model, hide_thinking = reply.candidate.ref.model, call.request.hide_thinking
-        try:
-            while events is not None:
-                now = clock.now()
-                for event in events:
-                    folding.add(event)
-                    chunk = chunk_of(event, folding, model, now)
-                    if chunk is not None and not (hide_thinking and chunk.type is StreamEventType.REASONING):
-                        yield chunk
-                events = None if rest is None else await rest.next_events()
-        except (StreamInterruptedError, DeadlineExceededError) as error:
-            error.partial = describe(call, reply, folding, clock.monotonic())
-            error.partial.finish_reason = "error"
-            raise
-        finally:
-            if rest is not None:
-                rest.close()
-        self.response = response = finish(call, reply, folding, clock.monotonic())
-        for chunk in last_chunks(response, clock.now()):
-            yield chunk
 
 
 _REGISTRY_SCHEMES = ("https://", "file:")

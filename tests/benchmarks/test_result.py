@@ -26,6 +26,11 @@ def test_an_excess_is_taken_round_by_round_in_the_unit_of_both() -> None:
     assert excess_at_most(ours, floor, 5.0) == Check("ours − floor", 6.0, 5.0, "ms")
 
 
+def test_a_difference_without_a_budget_is_shown_and_spoils_no_verdict() -> None:
+    check = excess_at_most(Series("ours", "ms", (90.0,)), Series("floor", "ms", (10.0,)), None)
+    assert (check.value, check.limit, check.within) == (80.0, None, True)
+
+
 def test_series_of_unlike_length_are_not_compared() -> None:
     with pytest.raises(ValueError, match="shorter"):
         ratio_at_most(Series("ours", "µs", (1.0, 2.0)), Series("floor", "µs", (1.0,)), 2.0)

@@ -72,7 +72,7 @@ def test_of_several_lockfiles_the_one_nearest_to_the_top_is_the_packages_own(sit
     ("files", "words"),
     [
         ({"liba/__init__.py": b""}, r"libA.*ships no llmring\.lock"),
-        ({"liba/llmring.lock": SHIPPED + b"# changed\n"}, r"libA.*another lockfile.*llmring lock"),
+        ({"liba/llmring.lock": SHIPPED + b"# changed\n"}, r"libA.*another lockfile.*record the new digest"),
         ({"liba/llmring.lock": SHIPPED, "libb/llmring.lock": SHIPPED}, "more than one"),
         ({"liba/llmring.lock": b"#" * (1024 * 1024 + 1)}, "larger than 1048576"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ def lock(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keys() -> Iterator[dict[str, str]]:
+def keys() -> dict[str, str]:
     """The key of each provider: long enough to be scrubbed, and unlike any word of an answer."""
-    yield {name: f"sk-{name}-0123456789abcdef" for name in ("one", "two", "three")}
+    return {name: f"sk-{name}-0123456789abcdef" for name in ("one", "two", "three")}
 
 
 @pytest.fixture

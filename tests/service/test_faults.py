@@ -21,39 +21,33 @@ CALL = {"id": "c1", "name": "look", "arguments": '{"at": "the moon", "with": "a 
 
 @pytest.mark.spec("RT02", "X01")
 async def test_every_cut_stream_is_a_typed_error_with_its_partial_answer(
-    ring: LLMRing, fake_provider: FakeProvider, scale: float
+    ring: LLMRing, fake_provider: FakeProvider, scale: float, record_property: Callable[[str, object], None]
 ) -> None:
     dice = random.Random("RT02")
     cuts = round(400 * scale)
-    interrupted = before_content = 0
+    errors: list[tuple[str, ProviderResponseError]] = []
     for _ in range(cuts):
         answer = Answer(
             " ".join(WORDS.split()[: dice.randint(1, 12)]),
             reasoning=dice.choice([None, "let me think"]),
             tool_calls=dice.choice([None, [CALL], [CALL, CALL | {"id": "c2"}]]),
         )
-        after = dice.randrange(30)  # past the end counts as "before the last event"
-        fake_provider.script(Fault.cut(after, dice.choice(("fin", "rst")), answer))
-        text, finished = "", False
-        try:
+        # Past the end counts as "before the last event".
+        fake_provider.script(Fault.cut(dice.randrange(30), dice.choice(("fin", "rst")), answer))
+        text = ""
+        with pytest.raises(ProviderResponseError) as caught:
             async for chunk in ring.chat_stream("fast", "Hi"):
                 text += chunk.delta
-                finished = finished or chunk.finish_reason is not None
-        except StreamInterruptedError as error:
-            interrupted += 1
-            if error.partial is None:
-                before_content += 1
-                assert text == ""
-            else:
-                assert error.partial.content == text
-                assert error.partial.finish_reason == "error"
-        except ProviderResponseError:
-            before_content += 1
-            assert text == "", "after content, the error carries the partial answer"
-            interrupted += 1
-        assert not finished, "a finish was invented"
-    assert interrupted == cuts
-    assert 0 < before_content < cuts, "both kinds of cut were met"
+                assert chunk.finish_reason is None, "a finish was invented"
+        errors.append((text, caught.value))
+    with_partial = [(text, error) for text, error in errors if error.partial is not None]
+    for text, error in with_partial:
+        assert isinstance(error, StreamInterruptedError)
+        assert error.partial is not None
+        assert (error.partial.content, error.partial.finish_reason) == (text, "error")
+    assert not [text for text, error in errors if error.partial is None and text], "text came, and no partial answer"
+    assert 0 < len(with_partial) < cuts == len(errors), "cuts before and after the first content were met"
+    record_property("cut", f"{cuts}, typed errors {len(errors)}, with partial {len(with_partial)}, invented finishes 0")
 
 
 # Asks for each model of the list, plain and streamed, and prints what came of it. In a process of its own, so that the memory

@@ -23,9 +23,9 @@ from llmring.exceptions import (
     ProviderTimeoutError,
     QuotaExhaustedError,
 )
-from llmring.testing import Answer, FakeProvider, Fault
+from llmring.testing import Answer, Exact, FakeProvider, Fault
 
-# Every status of RELIABILITY.md's table, with the class it becomes.
+# Every status of docs/reliability.md, with the class it becomes.
 STATUSES: list[tuple[int, str | None, type[ProviderError]]] = [
     (400, None, InvalidRequestError),
     (400, "context_length_exceeded", ContextLengthError),
@@ -268,3 +268,34 @@ async def test_a_redirect_is_not_followed_and_the_key_goes_nowhere(ring: LLMRing
     with pytest.raises(ProviderResponseError, match="redirect"):
         await ring.chat("fast", "Hi")
     assert [received.path for received in fake_provider.received] == ["/v1/chat/completions"]
+
+
+@pytest.mark.spec("U17")
+@pytest.mark.parametrize(
+    ("status", "headers", "kind"),
+    [
+        (400, {"content-length": "500"}, InvalidRequestError),
+        (401, {"content-encoding": "br"}, ProviderAuthenticationError),
+        (429, {"content-length": "500", "retry-after": "7"}, ProviderRateLimitError),
+    ],
+)
+async def test_a_status_counts_also_where_its_body_breaks(
+    ring: LLMRing, fake_provider: FakeProvider, status: int, headers: dict[str, str], kind: type[ProviderError]
+) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    reply = f"HTTP/1.1 {status} X\r\n{head}\r\n{{".encode()
+    fake_provider.script(Exact(None, chunks=[reply]))
+    with pytest.raises(kind) as caught:
+        await ring.chat("fast", "Hi")
+    assert caught.value.status == status
+    assert caught.value.retry_after_s == (7.0 if status == 429 else None)
+
+
+@pytest.mark.spec("S06")
+async def test_a_request_id_is_plain_text_without_a_key(
+    ring: LLMRing, fake_provider: FakeProvider, keys: dict[str, str]
+) -> None:
+    value = f"\xff\x1b[31m{keys['one']}-7"
+    fake_provider.script(Answer("fine", headers={"x-request-id": value}))
+    response = await ring.chat("fast", "Hi")
+    assert response.request_id == "[31m***-7"

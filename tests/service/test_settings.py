@@ -105,7 +105,7 @@ def test_importing_reads_no_dotenv_and_no_lock(clean_environment: Path) -> None:
         "from llmring import LLMRing, LLMRequest, Message\n"
         "print([s for s in seen if s.startswith(here) or not os.path.isabs(s)])\n"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-B", "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from collections.abc import Callable
 
 import pytest
 
 from llmring import LLMRequest, LLMRing, StreamEventType, StreamInterruptedError, Timeouts
 from llmring.exceptions import DeadlineExceededError, ProviderRateLimitError, ProviderTimeoutError
-from llmring.testing import Answer, FakeClock, FakeProvider, Fault
+from llmring.testing import Answer, Exact, FakeClock, FakeProvider, Fault
 
 CALL = {"id": "c1", "name": "look", "arguments": '{"at": "the moon"}'}
 
@@ -83,10 +84,47 @@ async def test_leaving_the_block_ends_the_request(ring: LLMRing, fake_provider: 
 @pytest.mark.spec("U04")
 async def test_breaking_out_of_the_loop_ends_the_request(ring: LLMRing, fake_provider: FakeProvider) -> None:
     fake_provider.script(Fault.endless())
-    async for _ in ring.chat_stream("fast", "Hi"):
-        break
-    gc.collect()
+    gc.disable()  # it must not take a garbage collection
+    try:
+        async for _ in ring.chat_stream("fast", "Hi"):
+            break
+        await fake_provider.wait_disconnected()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.spec("U04")
+async def test_another_task_can_end_a_stream_that_is_being_waited_for(
+    ring: LLMRing, fake_provider: FakeProvider
+) -> None:
+    fake_provider.script(Fault.stall(after_events=3))
+    stream = ring.chat_stream("fast", "Hi")
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in stream:
+            begun.set()
+
+    task = asyncio.create_task(read())
+    await begun.wait()
+    await fake_provider.wait_held()
+    await stream.aclose()
+    with pytest.raises(StreamInterruptedError) as caught:
+        await task
+    assert caught.value.partial is not None
     await fake_provider.wait_disconnected()
+
+
+async def test_the_deadline_and_the_clocks_begin_with_the_first_chunk(
+    make_ring: Callable[..., LLMRing],
+) -> None:
+    clock = FakeClock()
+    stream = make_ring(clock=clock).chat_stream(LLMRequest(model="fast", messages="Hi", deadline=5))
+    clock.advance(60)
+    async for _ in stream:
+        pass
+    assert stream.response is not None
+    assert stream.response.timing.ttft == 0
 
 
 @pytest.mark.spec("U04")
@@ -195,6 +233,50 @@ async def test_a_stream_that_stands_still_runs_into_the_idle_clock(
         await task
     assert isinstance(caught.value.__cause__, ProviderTimeoutError)
     await fake_provider.wait_disconnected()
+
+
+def event(delta: dict[str, str] | None) -> bytes:
+    choice = {"index": 0, "delta": delta or {}, "finish_reason": None if delta else "stop"}
+    chunk = {"id": "r", "object": "chat.completion.chunk", "created": 1, "model": "m1", "choices": [choice]}
+    return f"data: {json.dumps(chunk)}\n\n".encode()
+
+
+EVENT_STREAM = {"content-type": "text/event-stream"}
+
+
+@pytest.mark.spec("A24")
+async def test_a_role_without_words_is_no_first_token(
+    make_ring: Callable[..., LLMRing], fake_provider: FakeProvider
+) -> None:
+    clock = FakeClock()
+    gate = asyncio.Event()
+    chunks = [event({"role": "assistant"}), gate, event({"content": "hm"}), event(None), b"data: [DONE]\n\n"]
+    fake_provider.script(Exact(200, EVENT_STREAM, chunks))
+    stream = make_ring(clock=clock).chat_stream("fast", "Hi")
+    task = asyncio.create_task(anext(stream))
+    await fake_provider.wait_received(1)
+    while clock.next_timer != clock.monotonic() + 60:
+        await asyncio.sleep(0)
+    await clock.advance_async(59)  # past the idle clock, which does not run yet
+    gate.set()
+    assert (await task).delta == "hm"
+    await stream.aclose()
+
+
+@pytest.mark.spec("A24")
+async def test_a_reader_that_is_away_runs_into_no_clock_of_the_servers(
+    make_ring: Callable[..., LLMRing], fake_provider: FakeProvider
+) -> None:
+    clock = FakeClock()
+    gate = asyncio.Event()
+    chunks = [event({"content": "a"}), gate, event({"content": "b"}), event(None), b"data: [DONE]\n\n"]
+    fake_provider.script(Exact(200, EVENT_STREAM, chunks))
+    text = ""
+    async for chunk in make_ring(clock=clock).chat_stream("fast", "Hi"):
+        text += chunk.delta
+        clock.advance(100)  # as if the reader had blocked the loop meanwhile
+        gate.set()
+    assert text == "ab"
 
 
 @pytest.mark.spec("A24")

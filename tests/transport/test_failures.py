@@ -185,6 +185,28 @@ async def test_a_user_name_in_the_url_beside_a_key_is_a_configuration_error(tran
     assert_no_secret(error)
 
 
+@pytest.mark.parametrize("stage", ["looking up", "waiting for the head", "reading"])
+async def test_a_cancellation_quotes_no_secret(serve: Serve, open_transport: Open, stage: str) -> None:
+    asked = asyncio.Event()
+
+    async def resolve(host: str, port: int) -> list[str]:
+        asked.set()
+        if stage == "looking up":
+            await asyncio.Event().wait()
+        return ["127.0.0.1"]
+
+    server = await serve([CHUNKED, chunk(b"one"), Signal.HOLD] if stage == "reading" else [Signal.HOLD])
+    request = secret_request(f"http://api.example:{server.port}/v1")
+    task = asyncio.create_task(read_all(open_transport(resolve=resolve), request, ()))
+    await asked.wait()
+    if stage != "looking up":
+        await server.wait_until(lambda: server.held == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert_no_secret(caught.value)
+
+
 async def test_a_timeout_quotes_no_secret(serve: Serve, transport: HTTPTransport, fake_clock: FakeClock) -> None:
     server = await serve([Signal.HOLD])
     task = asyncio.create_task(

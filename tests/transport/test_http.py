@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import os
+import socket
+import ssl
+import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import pytest
@@ -125,6 +129,31 @@ async def test_a_reply_that_is_closed_early_is_cut_and_the_server_sees_it(
     reply.close()
     reply.close()
     await server.wait_until(lambda: not server.connections)
+    with pytest.raises(ProviderConnectionError):
+        await reply.read_some(None)
+
+
+@pytest.mark.spec("X01")
+@pytest.mark.parametrize("packed", [False, True])
+async def test_what_came_before_a_connection_broke_is_given_out_to_a_slow_reader_too(
+    serve: Serve, transport: HTTPTransport, packed: bool
+) -> None:
+    rest = asyncio.Event()
+    coding = {"content-encoding": "gzip"} if packed else {}
+    first, second = (gzip.compress(word) if packed else word for word in (b"one", b"two"))
+    server = await serve(
+        [head(200, {"transfer-encoding": "chunked"} | coding), chunk(first), rest, chunk(second), Signal.FIN]
+    )
+    reply = await transport.send(post(server))
+    assert await reply.read_some(None) == b"one"
+    rest.set()
+    # Nobody reads while the rest and the connection's end arrive: both are here when the server has lost the connection.
+    await server.wait_until(lambda: not server.connections)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert await reply.read_some(None) == b"two"
+    with pytest.raises(ProviderConnectionError, match="in the middle of its answer"):
+        await reply.read_some(None)
     with pytest.raises(ProviderConnectionError):
         await reply.read_some(None)
 
@@ -253,6 +282,67 @@ def test_a_transport_outlives_an_event_loop_that_has_ended() -> None:
     asyncio.run(transport.close())
 
 
+class KeptOpen(threading.Thread):
+    """A server that outlives event loops: it answers every request, and closes no connection before its client does."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(daemon=True)
+        self.started = threading.Event()
+        self.tls = tls
+
+    def run(self) -> None:
+        asyncio.run(self.serve())
+
+    async def serve(self) -> None:
+        self.stop, self.loop = asyncio.Event(), asyncio.get_running_loop()
+        self.server = HTTPServer(lambda request: [OK if request.target == "/whole" else CHUNKED + chunk(b"one")])
+        await self.server.start(ssl=self.tls)
+        self.port = self.server.port
+        self.started.set()
+        await self.stop.wait()
+        await self.server.close()
+
+    def wait_for_connections(self, number: int) -> None:
+        """Raises TimeoutError where there are never so many."""
+        waiting = self.server.wait_until(lambda: len(self.server.connections) == number)
+        asyncio.run_coroutine_threadsafe(waiting, self.loop).result(10)
+
+
+@pytest.fixture(params=["http", "https"])
+def kept_open(request: pytest.FixtureRequest) -> Iterator[KeptOpen]:
+    server = KeptOpen()
+    server.start()
+    assert server.started.wait(10)
+    yield server
+    server.loop.call_soon_threadsafe(server.stop.set)
+    server.join(10)
+
+
+@pytest.mark.spec("A19", "U01")
+@pytest.mark.parametrize("path", ["/whole", "/stream"])
+def test_the_connections_of_an_event_loop_that_has_ended_are_closed(kept_open: KeptOpen, path: str) -> None:
+    transport = HTTPTransport(clock=SystemClock())
+    request = HTTPRequest("GET", f"http://127.0.0.1:{kept_open.port}{path}", {})
+
+    async def call() -> None:
+        reply = await transport.send(request)
+        assert await reply.read_some(None)
+        if path == "/whole":
+            reply.close()
+
+    gc.disable()  # else it could close them
+    try:
+        before = open_sockets()
+        for _ in range(3):
+            asyncio.run(call())
+            kept_open.wait_for_connections(1)
+        asyncio.run(transport.close())
+        kept_open.wait_for_connections(0)
+        assert open_sockets() == before
+    finally:
+        gc.enable()
+
+
 def test_a_transport_is_not_shared_between_running_loops() -> None:
     transport = HTTPTransport(clock=SystemClock())
     request = HTTPRequest("GET", "http://127.0.0.1:1/", {})
@@ -261,4 +351,7 @@ def test_a_transport_is_not_shared_between_running_loops() -> None:
             first.run(transport.send(request))
         with pytest.raises(ConfigurationError, match="another event loop"):
             second.run(transport.send(request))
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            second.run(transport.close())
         first.run(transport.close())
+        second.run(transport.close())

@@ -47,7 +47,7 @@ def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse
     response.profile = resolution.profile
     response.status_code = reply.status
     response.request_id = reply.request_id
-    response.request = request
+    response.request = call.asked
     if reply.raw is not None:
         response.raw = reply.raw
     if reply.warnings:
@@ -78,8 +78,10 @@ def estimate_usage(request: LLMRequest, response: LLMResponse) -> Usage:
 
 def _parse(request: LLMRequest, response: LLMResponse) -> None:
     wanted = read_response_format(request.response_format)
-    # A refusal or a tool call stands in the place of the answer: nothing is there to be read.
-    if wanted is None or wanted.kind == "text" or response.refusal or (response.tool_calls and not response.content):
+    # A refusal, a tool call (with whatever is said beside it) or a filter stands in the place of the answer.
+    if wanted is None or wanted.kind == "text":
+        return
+    if response.refusal or response.tool_calls or response.finish_reason == "content_filter":
         return
     try:
         response.parsed = wanted.parse(response.content)

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class Call:
     """One call of `chat` or `chat_stream`. Belongs to that call alone.
 
+    asked: the request as the caller made it; request: the same with the ring's defaults laid under it.
     started, deadline: the clock's `monotonic()` seconds; deadline None = none.
     extra_params: a ring's defaults for the body; what the request says wins. attempts: candidates that failed so far.
     """
 
+    asked: LLMRequest
     request: LLMRequest
     resolution: Resolution
     stream: bool
@@ -47,7 +49,7 @@ class EventSource(Protocol):
 @dataclass(slots=True)
 class Reply:
     """An answer that has begun. A plain reply is all in `events`; of a stream they reach to the first content, and the rest
-    comes from `rest`. So whatever fails before the first content fails alike for both, and can still fall over.
+    comes from `source`. So whatever fails before the first content fails alike for both, and can still fall over.
 
     raw: the plain reply's JSON text. first_content_at: the clock's `monotonic()` seconds.
     """
@@ -59,7 +61,7 @@ class Reply:
     request_id: str | None
     warnings: list[str]
     raw: bytes | None = None
-    rest: EventSource | None = None
+    source: EventSource | None = None
     first_content_at: float | None = None
 
 

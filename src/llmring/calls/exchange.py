@@ -13,6 +13,7 @@ from llmring.clock import Clock
 from llmring.exceptions import (
     ConfigurationError,
     DeadlineExceededError,
+    LLMRingError,
     ProviderConnectionError,
     ProviderError,
     ProviderResponseError,
@@ -20,8 +21,9 @@ from llmring.exceptions import (
 )
 from llmring.providers.base import BaseLLMProvider
 from llmring.resilience.deadline import ReplyClock, effective_timeouts
+from llmring.resilience.fallback import with_attempts
 from llmring.resolver import Candidate
-from llmring.schemas.events import CONTENT_EVENTS, Event
+from llmring.schemas.events import Event, has_content
 from llmring.secret import Scrubber
 from llmring.transport.base import HTTPReply, HTTPRequest, Transport
 from llmring.wire.base import EncodedRequest, StreamDecoder
@@ -70,21 +72,24 @@ class Exchange:
     async def _run(self, call: Call, candidate: Candidate, provider: BaseLLMProvider) -> Reply:
         request = call.request
         encoded = provider.dialect.encode(
-            request, provider.target(candidate.ref.model, candidate.info), stream=call.stream
+            request,
+            provider.target(candidate.ref.model, candidate.info),
+            stream=call.stream,
+            under=call.extra_params,
         )
         self._warn_once(encoded.warnings)
-        http_request = _http_request(call, encoded, provider)
+        http_request = _http_request(encoded, provider)
         timeouts = effective_timeouts(request.timeout, local=provider.row.local)
         clock = ReplyClock(timeouts, started=self._clock.monotonic(), deadline=call.deadline, stream=call.stream)
         transport = self._find_transport(provider)
         http = None
         try:
             http = await transport.send(http_request, connect_s=timeouts.connect, until=clock.until())
-            reply = Reply(candidate, provider, [], http.status, _request_id(http), encoded.warnings)
+            reply = Reply(candidate, provider, [], http.status, _request_id(http, self._scrubber), encoded.warnings)
             if not 200 <= http.status < 300:
                 raise await self._failure(http, provider, clock)
-            if call.stream and "json" not in http.headers.get("content-type", ""):
-                await self._begin_stream(reply, http, clock)
+            if call.stream and not _is_json(http):
+                await self._begin_stream(call, reply, http, clock)
                 return reply
             # A server that was asked for a stream and answers in one piece is taken at its word.
             reply.raw = await http.read(clock.until())
@@ -92,10 +97,13 @@ class Exchange:
             reply.events = provider.dialect.decode(reply.raw)
             return reply
         except BaseException as error:
+            failure = clock.error() if isinstance(error, TimeoutError) else error
             if http is not None:
                 http.close()
-            if isinstance(error, TimeoutError):
-                raise clock.error() from None
+                if isinstance(failure, ProviderError):
+                    failure.request_id = failure.request_id or _request_id(http, self._scrubber)
+            if failure is not error:
+                raise failure from None
             raise
 
     def _warn_once(self, warnings: list[str]) -> None:
@@ -112,29 +120,40 @@ class Exchange:
                 status=http.status,
                 hint=f"set the base_url of provider {provider.name} to where the API is",
             )
-        body = self._scrubber.scrub(await http.read(clock.until()))
+        try:
+            body = self._scrubber.scrub(await http.read(clock.until()))
+        except (TimeoutError, ProviderError):
+            body = (
+                b""  # the status says enough: a body that breaks must not turn a refused request into one to send again
+            )
         return provider.dialect.classify(http.status, http.headers, body)
 
-    async def _begin_stream(self, reply: Reply, http: HTTPReply, clock: ReplyClock) -> None:
+    async def _begin_stream(self, call: Call, reply: Reply, http: HTTPReply, clock: ReplyClock) -> None:
         """Reads up to the first content: until then a failure may still fall over to another model."""
-        candidate, provider = reply.candidate, reply.provider
+        candidate, provider, request_id, attempts = reply.candidate, reply.provider, reply.request_id, call.attempts
+
+        # Without `reply`, which is to hold the source: a cycle would keep the connection until a garbage collection.
+        def say_who(error: ProviderError) -> None:
+            self._say_who(error, candidate, provider)
+            error.request_id = error.request_id or request_id
+            with_attempts(error, attempts)
+
         source = _StreamSource(
             http,
             provider.dialect.decode_stream(),
             clock,
             self._clock,
-            # Without `reply`, which is to hold the source: a cycle would keep the connection until a garbage collection.
-            lambda error: self._say_who(error, candidate, provider),
+            say_who,
         )
         while True:
             events = await source.read()
             if events is None:
                 break
             reply.events += events
-            if any(isinstance(event, CONTENT_EVENTS) for event in events):
+            if has_content(events):
                 reply.first_content_at = self._clock.monotonic()
                 break
-        reply.rest = source
+        reply.source = source
 
 
 # How long a server may take to end the body after the dialect's last event, so that its connection can be used again.
@@ -169,22 +188,24 @@ class _StreamSource:
             self._decoder.close()  # raises the error that a server sent in the same bytes as the last events
             await self._end()
             return None
-        data = await self._http.read_some(self._clock.until())
+        clock = self._clock
+        clock.resume(self._monotonic())
+        data = await self._http.read_some(clock.until())
         if not data:
             self.close()
             return self._decoder.close()
         events = self._decoder.feed(data)
-        if events:
-            self._clock.heard_content(self._monotonic())
+        if has_content(events):
+            clock.heard_content(self._monotonic())
         else:
-            self._clock.heard(self._monotonic())
+            clock.heard(self._monotonic())
         return events
 
     async def _end(self) -> None:
         """The answer is whole: nothing that happens from here on can spoil it."""
         try:
             await self._http.read_some(self._monotonic() + _LAST_BYTES_S)
-        except (TimeoutError, ProviderError):
+        except (TimeoutError, LLMRingError):
             pass
         finally:
             self.close()
@@ -223,26 +244,29 @@ class _StreamSource:
         self._http.close()
 
 
-def _http_request(call: Call, encoded: EncodedRequest, provider: BaseLLMProvider) -> HTTPRequest:
-    body = encoded.body
-    for name, value in (call.extra_params or {}).items():
-        body.setdefault(name, value)
+def _http_request(encoded: EncodedRequest, provider: BaseLLMProvider) -> HTTPRequest:
+    # The body first: where it fails, no local variable of this frame holds a key yet.
+    try:
+        data = orjson.dumps(encoded.body)
+    except (TypeError, ValueError) as error:
+        # orjson names the type, never the value.
+        raise ConfigurationError(f"the request holds something that JSON cannot: {error}") from None
     headers = provider.headers()
     if encoded.headers:
         replaced = {name.lower() for name in encoded.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | encoded.headers
-    try:
-        data = orjson.dumps(body)
-    except (TypeError, ValueError) as error:
-        # orjson names the type, never the value.
-        raise ConfigurationError(f"the request holds something that JSON cannot: {error}") from None
     return HTTPRequest("POST", provider.base_url + encoded.path, headers, data)
 
 
-def _request_id(http: HTTPReply) -> str | None:
+def _is_json(http: HTTPReply) -> bool:
+    return http.headers.get("content-type", "").partition(";")[0].strip().lower().endswith("json")
+
+
+def _request_id(http: HTTPReply, scrubber: Scrubber) -> str | None:
     headers = http.headers
     for name in _REQUEST_ID_HEADERS:
         value = headers.get(name)
         if value is not None:
-            return value[:200]
+            # A server's text: no control characters, nothing outside ASCII, no key that it may have echoed.
+            return scrubber.scrub_text("".join(c for c in value if "!" <= c <= "~")[:200]) or None
     return None

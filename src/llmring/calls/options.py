@@ -8,6 +8,8 @@ from typing import Any
 
 from llmring.schemas.request import LLMRequest, RequestOptions, mark_strict
 
+# What a request asks for, beside its prompt, what no provider sees, and what is merged key by key.
+_ASKED = set(LLMRequest.model_fields) - {"model", "messages", "metadata", "sampling", "extra_params", "extra_headers"}
 # Fields of RequestOptions that stand on LLMRequest under the same name.
 _SHARED = tuple(
     field.name
@@ -44,17 +46,18 @@ class Defaults:
         return request.model_copy(update=update) if update else request
 
     def layers(self, request: LLMRequest) -> dict[str, tuple[Any, str]]:
-        """What a request with these defaults asks for: value and the layer it comes from, by field."""
-        found: dict[str, tuple[Any, str]] = {name: (value, "instance") for name, value in self._values.items()}
-        found |= {f"extra_params.{name}": (value, "instance") for name, value in (self.extra_params or {}).items()}
-        found |= {f"extra_headers.{name}": (value, "instance") for name, value in self._headers.items()}
-        found |= request_layer(request)
+        """What a request with these defaults asks for: value, as JSON data, and the layer it comes from, by field."""
+        own = request_layer(request)
+        found = {f"extra_params.{name}": (value, "instance") for name, value in (self.extra_params or {}).items()}
+        for name, (value, layer) in request_layer(self.lay_under(request)).items():
+            found[name] = (value, layer if name in own else "instance")
         return dict(sorted(found.items()))
 
 
 def request_layer(request: LLMRequest) -> dict[str, tuple[Any, str]]:
-    """What the request itself asks for, by field."""
-    found = {name: (getattr(request, name), "request") for name in _SHARED if getattr(request, name) is not None}
+    """What the request itself asks for, as JSON data, by field."""
+    asked = request.model_dump(mode="json", include=_ASKED)
+    found: dict[str, tuple[Any, str]] = {name: (value, "request") for name, value in asked.items() if value is not None}
     found |= {f"extra_params.{name}": (value, "request") for name, value in (request.extra_params or {}).items()}
     return found | {
         f"extra_headers.{name}": (value, "request") for name, value in (request.extra_headers or {}).items()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
 MAX_PACKAGE_LOCK_BYTES: Final = 1024 * 1024
-_RELOCK = "run `llmring lock` to see what changed and record it"
+_RELOCK = "review what changed, then record the new digest in the lockfile"
 
 
 def read_package_lock(row: ExtendedPackage, source: str) -> Lock:

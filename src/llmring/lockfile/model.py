@@ -15,8 +15,8 @@ class Binding:
     """One alias of one profile.
 
     models: the pool, `provider:model` in the order they are tried. input: hash of the intent it was locked from.
-    requested: the pool as the manifest wrote it, where a pointer was resolved. until, then: the reviewed successor pool and
-    the date (YYYY-MM-DD) after which it takes over.
+    requested: the pool as the manifest wrote it, where a pointer was resolved. then: the successor pool that was reviewed,
+    until: the date (YYYY-MM-DD) it is meant for; both are read, and nothing acts on them: `models` is what resolves.
     """
 
     alias: str

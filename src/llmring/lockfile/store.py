@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,15 +16,13 @@ from llmring.clock import Clock
 from llmring.exceptions import LockfileError
 from llmring.lockfile.model import Lock
 from llmring.lockfile.parse import MAX_LOCK_BYTES, parse_lock
+from llmring.regular_file import NotARegularFileError, read_regular_file
 
 _log = logging.getLogger("llmring.lockfile")
 
 LOCK_NAME: Final = "llmring.lock"
 BUNDLED_LOCK: Final = Path(__file__).resolve().parent.parent / LOCK_NAME
 LOOK_EVERY_S: Final = 1.0
-
-# Without O_NONBLOCK, opening a FIFO would wait for its writer for ever; Windows has neither flag's problem nor the flag.
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class LockOrigin(StrEnum):
@@ -95,20 +92,14 @@ def read_lock_bytes(path: Path, max_bytes: int = MAX_LOCK_BYTES) -> bytes:
 
 def _read(path: Path, max_bytes: int) -> tuple[bytes, _Look]:
     try:
-        descriptor = os.open(path, _OPEN_FLAGS)
-        try:
-            # Looked at before it is read: a write in between shows at the next look.
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise LockfileError(f"{path} is no regular file", hint="name a file, not a folder or a pipe")
-            with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(max_bytes + 1)
-        finally:
-            os.close(descriptor)
+        data, status = read_regular_file(path, max_bytes + 1)
+    except NotARegularFileError:
+        raise LockfileError(f"{path} is no regular file", hint="name a file, not a folder or a pipe") from None
     except OSError as error:
         raise LockfileError(f"{path} cannot be read: {error.strerror or error}") from None
     if len(data) > max_bytes:
         raise LockfileError(f"{path}: larger than {max_bytes} bytes")
+    # The status is from before the reading: a write in between shows at the next look.
     return data, _Look.of(status)
 
 

@@ -169,8 +169,8 @@ def config_path(environ: Mapping[str, str]) -> Path | None:
         if not path.is_file():
             raise ConfigurationError(f"{env.LLMRING_CONFIG} names {given!r}, which is no file")
         return path
-    home = env.get("XDG_CONFIG_HOME", environ)
-    folder = Path(home) if home else Path.home() / ".config" if env.get("HOME", environ) else None
+    home = env.get(env.XDG_CONFIG_HOME, environ)
+    folder = Path(home) if home else Path.home() / ".config" if env.get(env.HOME, environ) else None
     path = None if folder is None else folder / "llmring" / "config.toml"
     return path if path is not None and path.is_file() else None
 

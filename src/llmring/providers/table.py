@@ -76,6 +76,9 @@ _ROWS = (
         "llamacpp",
         "openai_chat",
         "http://127.0.0.1:8080/v1",
+        # llama-server says keep-alive and closes after a stream all the same (b1-7e4c0a9, seen 2026-11-21): the next request on that
+        # connection may cross the close. A new connection to one's own machine costs next to nothing.
+        headers={"Connection": "close"},
         local=True,
         hint="is llama-server running? start it with: llama-server -m MODEL.gguf",
     ),

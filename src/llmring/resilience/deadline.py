@@ -5,7 +5,7 @@ from __future__ import annotations
 from llmring.exceptions import DeadlineExceededError, ProviderTimeoutError
 from llmring.schemas.request import Timeouts
 
-# RELIABILITY.md, "Clocks": a local server may have to load the model first, and may be slow without being stuck.
+# docs/reliability.md, "something takes long": a local server may have to load the model first, and may be slow without being stuck.
 LOCAL_TIMEOUTS = Timeouts(first_token=300.0, total=None)
 DEFAULT_TIMEOUTS = Timeouts()
 
@@ -34,7 +34,7 @@ class ReplyClock:
     content only by part of the answer: a server that sends nothing but pings is stuck too.
     """
 
-    __slots__ = ("_content_at", "_deadline_at", "_has_content", "_idle_at", "_timeouts", "_total_at")
+    __slots__ = ("_content_at", "_deadline_at", "_has_content", "_heard_at", "_idle_at", "_timeouts", "_total_at")
 
     def __init__(self, timeouts: Timeouts, *, started: float, deadline: float | None, stream: bool) -> None:
         self._timeouts = timeouts
@@ -42,6 +42,7 @@ class ReplyClock:
         self._total_at = _NEVER if stream else _after(started, timeouts.total)
         self._content_at = _after(started, timeouts.first_token) if stream else _NEVER
         self._idle_at = _NEVER
+        self._heard_at = started
         self._has_content = False
 
     def until(self) -> float | None:
@@ -51,14 +52,24 @@ class ReplyClock:
 
     def heard(self, now: float) -> None:
         """Something arrived that is no part of the answer: a keep-alive ping."""
+        self._heard_at = now
         if self._has_content:
             self._idle_at = _after(now, self._timeouts.idle)
 
     def heard_content(self, now: float) -> None:
         """Part of the answer arrived."""
+        self._heard_at = now
         self._has_content = True
         self._content_at = _after(now, self._timeouts.first_token)
         self._idle_at = _after(now, self._timeouts.idle)
+
+    def resume(self, now: float) -> None:
+        """The reader is back: how long it was away with what it got is no fault of the server's. The deadline runs on."""
+        if self._has_content:
+            away = now - self._heard_at
+            self._idle_at += away
+            self._content_at += away
+            self._heard_at = now
 
     def error(self) -> ProviderTimeoutError:
         """What to raise once `until()` has passed: it names the clock and the setting that moves it."""

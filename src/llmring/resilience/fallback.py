@@ -15,8 +15,10 @@ from llmring.exceptions import (
     ModelNotFoundError,
     ProviderAuthenticationError,
     ProviderError,
+    ProviderNotFoundError,
     ProviderRateLimitError,
     ProviderTimeoutError,
+    ServiceClosedError,
 )
 
 
@@ -24,10 +26,13 @@ def moves_on(error: LLMRingError, *, first: bool) -> bool:
     """Whether the next candidate may be tried after this failure of a candidate.
 
     The caller's own mistakes and the caller's deadline end the call. What a later candidate cannot express (its dialect's
-    limits) passes that candidate over; where the first cannot express it, the request itself is wrong.
+    limits) passes that candidate over; where the first cannot express it, the request itself is wrong. A provider that is not
+    known here says nothing of the request, wherever it stands.
     """
+    if isinstance(error, ServiceClosedError):
+        return False
     if isinstance(error, ConfigurationError):
-        return not first
+        return not first or isinstance(error, ProviderNotFoundError)
     return isinstance(error, ProviderError) and not isinstance(error, (InvalidRequestError, DeadlineExceededError))
 
 

@@ -28,6 +28,6 @@ def parse_model_ref(text: str) -> ModelRef:
     provider, colon, model = text.partition(":")
     if not colon or not PROVIDER_NAME.fullmatch(provider) or not MODEL_NAME.fullmatch(model):
         raise ConfigurationError(
-            f"{text[:80]!r} is no model name", hint="write provider:model, such as openai:gpt-5.6-luna"
+            f"{text[:80]!r} is no model name", hint="write provider:model, such as openai:gpt-6-luna"
         )
     return ModelRef(provider, model)

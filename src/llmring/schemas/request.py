@@ -23,7 +23,7 @@ CacheMode: TypeAlias = Literal["use", "refresh", "read_only", "off"]
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait, in seconds; None = no limit. `docs/` and RELIABILITY name these as the clocks.
+    """How long to wait, in seconds; None = no limit.
 
     connect: until the connection stands. first_token: from sending until the first content of a stream, and between
     contents after that. idle: between any two events of a stream; keep-alive pings count as events here, not above.

@@ -30,11 +30,13 @@ class HTTPReply(Protocol):
 
     async def read(self, until: float | None) -> bytes:
         """The whole body, decompressed. Raises ResponseTooLargeError past `max_body_bytes`, TimeoutError at `until`,
-        ProviderConnectionError where the connection breaks. `until` is in the clock's `monotonic()` seconds."""
+        ProviderConnectionError where the connection breaks. `until` is in the clock's `monotonic()` seconds.
+        Of one reply, either `read` or `read_some` is called."""
         ...
 
     async def read_some(self, until: float | None) -> bytes:
-        """The next bytes of the body as they come, b"" at its end. Raises as `read` does."""
+        """The next bytes of the body as they come, b"" at its end. Raises as `read` does, ResponseTooLargeError only past
+        `max_stream_bytes`; all that arrived before a connection broke is given out first."""
         ...
 
     def close(self) -> None:

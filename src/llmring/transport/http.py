@@ -12,10 +12,11 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -38,11 +39,13 @@ from llmring.exceptions import (
 from llmring.secret import safe_url
 from llmring.transport.alarm import Alarm
 from llmring.transport.base import HTTPReply, HTTPRequest
-from llmring.transport.guard import Guard
 from llmring.transport.inflate import CODINGS, Inflater
 from llmring.transport.proxy import Proxies
 from llmring.transport.tls import read_tls_context
-from llmring.wire.base import MAX_BODY_BYTES
+from llmring.wire.base import MAX_BODY_BYTES, MAX_STREAM_BYTES
+
+if TYPE_CHECKING:
+    from llmring.transport.guard import Guard  # its tables take 3 ms to build; few calls are guarded
 
 # (family, kind, protocol, canonical name, address), as in socket.getaddrinfo
 _AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
@@ -56,22 +59,8 @@ _KEEP_ALIVE_S = 30.0
 # aiohttp warns of larger bodies given as bytes: they would be written in one go.
 _LARGE_BODY_BYTES = 1024 * 1024
 
-# How often a request is put on a pooled connection before it counts that the server closes each of them.
-_POOLED_TRIES = 3
-
-
-class _Opening:
-    """How long a request lets a new connection take (aiohttp's own limit goes by the loop's clock, not by ours), and whether it
-    came to that: False means that it went out on a pooled one."""
-
-    __slots__ = ("connect_s", "opened")
-
-    def __init__(self, connect_s: float | None) -> None:
-        self.connect_s = connect_s
-        self.opened = False
-
-
-_opening: ContextVar[_Opening | None] = ContextVar("llmring_opening", default=None)
+# How long the connection that this task is opening may take. aiohttp's own limit goes by the loop's clock, not by ours.
+_connect_s: ContextVar[float | None] = ContextVar("llmring_connect_s", default=None)
 
 # What aiohttp raises, and lets through. LLMRingError: from the guard's resolver, and from `no_live_requests`.
 _FOREIGN = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError, RuntimeError, LLMRingError)
@@ -80,8 +69,8 @@ _FOREIGN = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError, Runti
 class HTTPTransport:
     """Sends requests over pooled connections; as many at once as are asked for.
 
-    clock: what limits are measured on. max_body_bytes: cap on a reply's body, or on all of a stream, before and after
-    decompression. trust_env: whether the proxy and CA bundle variables of `environ` are read, once, at the first request;
+    clock: what limits are measured on. max_body_bytes: cap on a body that is read whole, default 20 MiB; max_stream_bytes: on
+    one that is read as it comes, default 64 MiB; both before and after decompression. trust_env: whether the proxy and CA bundle variables of `environ` are read, once, at the first request;
     default yes. guard: refuses URLs and addresses (and uses no proxy: what a proxy connects to cannot be checked).
     resolve: looks up names, default the system's resolver.
     """
@@ -91,6 +80,7 @@ class HTTPTransport:
         *,
         clock: Clock,
         max_body_bytes: int = MAX_BODY_BYTES,
+        max_stream_bytes: int = MAX_STREAM_BYTES,
         trust_env: bool = True,
         guard: Guard | None = None,
         environ: Mapping[str, str] | None = None,
@@ -98,6 +88,7 @@ class HTTPTransport:
     ) -> None:
         self._clock = clock
         self._max_body_bytes = max_body_bytes
+        self._max_stream_bytes = max_stream_bytes
         self._environ: Mapping[str, str] = (os.environ if environ is None else environ) if trust_env else {}
         self._guard = guard
         self._resolve = resolve
@@ -122,23 +113,28 @@ class HTTPTransport:
                 self._guard.check_url(request.url)
             starting = self._start(request, connect_s)
             response = await (starting if until is None else alarm.wait(starting, until))
-            return _Reply(response, alarm, self._max_body_bytes)
+            return _Reply(response, alarm, self._max_body_bytes, self._max_stream_bytes)
         except _FOREIGN as error:
             alarm.cancel()
             failure = _explain(error, request.url, _ANSWERING, connect_s)
-        except BaseException:
+        except BaseException as error:
             alarm.cancel()
-            raise
+            # A cancellation too comes up through aiohttp's frames, and would carry the request's headers along.
+            raise error.with_traceback(None)  # noqa: B904  (the same error, and no new one)
         if self._closed:
             raise ServiceClosedError("the transport was closed while a request was under way")
         # Raised here, not above: the foreign error and its frames hold the request's headers, and would hang on as context.
         raise failure
 
     async def close(self) -> None:
+        """Closes every connection, also those of an event loop that has ended. Idempotent.
+
+        Raises ConfigurationError where another loop, which has not ended, has connections: only there can they be closed."""
+        self._check_loop()
         self._closed = True
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            await _end_session(session)
 
     async def _start(self, request: HTTPRequest, connect_s: float | None) -> aiohttp.ClientResponse:
         session = self._session
@@ -148,29 +144,19 @@ class HTTPTransport:
         if self._tls is None and url.scheme == "https":
             self._tls = read_tls_context(self._environ) or True
         body = request.body
-        opening = _Opening(connect_s)
-        token = _opening.set(opening)
-        tries = 1
+        token = _connect_s.set(connect_s)
         try:
-            while True:
-                try:
-                    return await session.request(
-                        request.method,
-                        url,
-                        data=io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY_BYTES else body,
-                        headers=request.headers,
-                        allow_redirects=False,
-                        proxy=self._find_proxy(url) if self._proxies is not None else None,
-                        ssl=self._tls or True,
-                    )
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                    # A pooled connection that ends before an answer was given up by the server while our request was on its way
-                    # (RFC 9112, 9.3.1): no retry of something that failed, the request was never taken. Browsers do the same.
-                    if opening.opened or tries >= _POOLED_TRIES:
-                        raise
-                    tries += 1
+            return await session.request(
+                request.method,
+                url,
+                data=io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY_BYTES else body,
+                headers=request.headers,
+                allow_redirects=False,
+                proxy=self._find_proxy(url) if self._proxies is not None else None,
+                ssl=self._tls or True,
+            )
         finally:
-            _opening.reset(token)
+            _connect_s.reset(token)
 
     def _find_proxy(self, url: URL) -> str | None:
         if self._proxies is None or url.host is None or url.scheme not in ("http", "https"):
@@ -181,25 +167,38 @@ class HTTPTransport:
         """A session in the running loop. A session of a loop that has ended is dropped; one that is in use is refused."""
         if self._closed:
             raise ServiceClosedError("the transport is closed")
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and self._session is not None:
-            if not self._loop.is_closed():
-                raise ConfigurationError(
-                    "the transport is in use in another event loop",
-                    hint="make one LLMRing for each event loop, or close() it in the first one",
-                )
-            await self._session.close()
+        self._check_loop()
         if self._guard is None:
             self._proxies = Proxies(self._environ) or None
-        self._loop = loop
-        self._session = aiohttp.ClientSession(
+        self._loop = asyncio.get_running_loop()
+        ended = self._session
+        self._session = session = aiohttp.ClientSession(
             connector=_Connector(self._clock, _Resolver(self._resolve, self._guard), guard=self._guard),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None),
             auto_decompress=False,
         )
-        return self._session
+        if ended is not None:
+            await _end_session(ended)
+        return session
+
+    def _check_loop(self) -> None:
+        """Raises ConfigurationError where there is a session in another loop that has not ended."""
+        loop = self._loop
+        if self._session is None or loop is None or loop.is_closed() or loop is asyncio.get_running_loop():
+            return
+        raise ConfigurationError(
+            "the transport is in use in another event loop",
+            hint="make one LLMRing for each event loop, or close() it in the first one",
+        )
+
+
+async def _end_session(session: aiohttp.ClientSession) -> None:
+    connector = session.connector
+    if isinstance(connector, _Connector):
+        connector.cut_orphans()
+    await session.close()
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -215,7 +214,15 @@ class _Connector(aiohttp.TCPConnector):
             socket_factory=None if guard is None else _guarded_sockets(guard),
         )
         self._clock = clock
-        self._factory = partial(_Protocol, loop=self._loop)
+        self._open: set[_Protocol] = set()
+        self._factory = partial(_Protocol, loop=self._loop, open_ones=self._open)
+
+    def cut_orphans(self) -> None:
+        """Closes the connections of a loop that has ended: aiohttp leaves them, open, to the garbage collector."""
+        if self._loop.is_closed():
+            for protocol in list(self._open):
+                protocol.cut()
+            self._open.clear()
 
     async def _create_connection(
         self,
@@ -224,14 +231,12 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109
     ) -> ResponseHandler:
         creating = super()._create_connection(req, traces, timeout)
-        opening = _opening.get()
-        if opening is not None:
-            opening.opened = True
-        if opening is None or opening.connect_s is None:
+        connect_s = _connect_s.get()
+        if connect_s is None:
             return await creating
         alarm = Alarm(self._clock)
         try:
-            return await alarm.wait(creating, self._clock.monotonic() + opening.connect_s)
+            return await alarm.wait(creating, self._clock.monotonic() + connect_s)
         finally:
             alarm.cancel()
 
@@ -254,8 +259,38 @@ class _Protocol(ResponseHandler):
     """Tells whoever reads a body that it will not come to its end.
 
     aiohttp 3.14 does so where the server closes the connection, but not where a chunk has no size or where we close the session:
-    the reader would wait for ever.
+    the reader would wait for ever. Keeps itself in `open_ones` as long as it has a connection.
     """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, open_ones: set[_Protocol]) -> None:
+        super().__init__(loop)
+        self._wire: asyncio.BaseTransport | None = None
+        self._open_ones = open_ones
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._wire = transport
+        self._open_ones.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._wire = None
+        self._open_ones.discard(self)
+        super().connection_lost(exc)
+
+    def cut(self) -> None:
+        """Closes the connection without its event loop, which has ended.
+
+        abort() has the loop do the rest in a moment, and there are no more moments: so what it would have called is called
+        here. It is asyncio's own; uvloop has no such thing, and closes a loop's sockets with the loop.
+        """
+        wire: Any = self._wire
+        below: Any = getattr(getattr(wire, "_ssl_protocol", None), "_transport", wire)
+        with suppress(RuntimeError):  # "Event loop is closed", said when the connection is marked as closing
+            wire.abort()
+        lose = getattr(below, "_call_connection_lost", None)
+        if lose is not None:
+            with suppress(RuntimeError):  # again, where somebody was waiting for the connection
+                lose(None)
 
     def is_connected(self) -> bool:
         """Asked before a pooled connection is used again: whether the server has left it open.
@@ -339,23 +374,44 @@ def _guarded_sockets(guard: Guard) -> Callable[[_AddressInfo], socket.socket]:
 class _Reply:
     """See `HTTPReply`. Whatever ends a read but success cuts the connection: what is left of the body is nobody's."""
 
-    __slots__ = ("_alarm", "_content", "_headers", "_inflater", "_max_bytes", "_raw_bytes", "_refused", "_response")
+    # State. _max_bytes: the cap in force, by which way the body is read. _announced: its Content-Length, 0 where that is small
+    # or unknown. _inflated: what the last bytes decompress to, as far as it was not given out.
+    __slots__ = (
+        "_alarm",
+        "_announced",
+        "_coding",
+        "_content",
+        "_headers",
+        "_inflated",
+        "_inflater",
+        "_max_body_bytes",
+        "_max_bytes",
+        "_raw_bytes",
+        "_refused",
+        "_response",
+    )
 
-    def __init__(self, response: aiohttp.ClientResponse, alarm: Alarm, max_bytes: int) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, alarm: Alarm, max_body_bytes: int, max_stream_bytes: int
+    ) -> None:
         self._response = response
         self._content = response.content
         self._alarm = alarm
-        self._max_bytes = max_bytes
+        self._max_body_bytes = max_body_bytes
+        self._max_bytes = max_stream_bytes
+        self._announced = 0
         self._raw_bytes = 0
         self._headers: dict[str, str] | None = None
+        self._coding = ""
         self._inflater: Inflater | None = None
+        self._inflated: Iterator[bytes] = iter(())
         self._refused: ProviderError | None = None
         length = response.headers.get("Content-Length")
-        if length is not None and len(length) > 6:  # shorter numbers are below any cap worth setting
-            self._refuse_length(length)
+        if length is not None and len(length) > 6 and length.isdecimal():  # shorter: below any cap worth setting
+            self._announced = int(length)
         coding = response.headers.get("Content-Encoding")
         if coding is not None:
-            self._begin_inflating(coding.strip().lower())
+            self._check_coding(coding.strip().lower())
 
     @property
     def status(self) -> int:
@@ -370,6 +426,7 @@ class _Reply:
         return self._headers
 
     async def read(self, until: float | None) -> bytes:
+        self._max_bytes = self._max_body_bytes
         parts: list[bytes] = []
         while data := await self.read_some(until):
             parts.append(data)
@@ -380,9 +437,15 @@ class _Reply:
         try:
             if self._refused is not None:
                 raise self._refused
+            if self._announced > self._max_bytes:
+                raise ResponseTooLargeError(
+                    f"the reply announces {self._announced} bytes, and may have {self._max_bytes}", status=self.status
+                )
             while True:
+                if self._inflater is not None and (data := next(self._inflated, b"")):
+                    return data
                 # Most of a fast stream is here already: no timer, no future for it.
-                data = content.read_nowait()
+                data = content.read_nowait() if content.exception() is None else self._take_last()
                 if not data and not content.is_eof():
                     waiting = content.readany()
                     data = await (waiting if until is None else self._alarm.wait(waiting, until))
@@ -394,10 +457,11 @@ class _Reply:
                 self._raw_bytes += len(data)
                 if self._raw_bytes > self._max_bytes:
                     raise ResponseTooLargeError(f"the reply is larger than {self._max_bytes} bytes", status=self.status)
-                if self._inflater is not None:
-                    data = self._inflater.feed(data)
-                if data:
+                if not self._coding:
                     return data
+                if self._inflater is None:
+                    self._inflater = Inflater(self._coding, self._max_bytes)
+                self._inflated = self._inflater.feed(data)
         except _FOREIGN as error:
             failure = _explain(error, str(self._response.url), _READING)
         except BaseException:
@@ -410,15 +474,17 @@ class _Reply:
         self._alarm.cancel()
         self._response.close()
 
-    def _refuse_length(self, length: str) -> None:
-        if length.isdecimal() and int(length) > self._max_bytes:
-            self._refused = ResponseTooLargeError(
-                f"the reply announces {int(length)} bytes, and may have {self._max_bytes}", status=self.status
-            )
+    def _take_last(self) -> bytes:
+        """What came before the connection broke, which aiohttp would not give out any more; then raises why it broke."""
+        if not self._response.closed:  # by us, or read to its end
+            data = self._content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]
+            if data:
+                return data
+        return self._content.read_nowait()
 
-    def _begin_inflating(self, coding: str) -> None:
+    def _check_coding(self, coding: str) -> None:
         if coding in CODINGS:
-            self._inflater = Inflater(coding, self._max_bytes)
+            self._coding = coding
         elif coding not in ("", "identity"):
             self._refused = MalformedResponseError(
                 f"the reply is compressed with {coding[:40]!r}, which was not asked for", status=self.status

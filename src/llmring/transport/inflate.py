@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import Protocol
 
 from llmring.exceptions import MalformedResponseError, ResponseTooLargeError
@@ -36,13 +37,14 @@ class Inflater:
         self._left = max_bytes
         self._inflate: _Decompressor | None = None
 
-    def feed(self, data: bytes) -> bytes:
-        """Raises ResponseTooLargeError past the cap, MalformedResponseError for what cannot be decompressed."""
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What comes out, in pieces that are small whatever `data` holds. Must be iterated to its end before the next `feed`.
+
+        Raises ResponseTooLargeError past the cap, MalformedResponseError for what cannot be decompressed."""
         if not data:
-            return b""
+            return
         if self._inflate is None:
             self._inflate = zlib.decompressobj(self._window_bits(data[0]))
-        parts: list[bytes] = []
         while data:
             if self._inflate.eof:
                 # gzip files may follow one another (RFC 1952, 2.2); deflate has one part only, and what follows is rubbish.
@@ -50,7 +52,7 @@ class Inflater:
                     raise MalformedResponseError("the reply goes on after the end of its deflate data")
                 self._inflate = zlib.decompressobj(_GZIP_BITS)
             try:
-                # One byte over what is left is enough to know. In small steps, because zlib joins what it makes in one.
+                # One byte over what is left is enough to know.
                 part = self._inflate.decompress(data, min(self._left + 1, _STEP_BYTES))
             except zlib.error as error:
                 raise MalformedResponseError(f"the reply cannot be decompressed ({self._coding}): {error}") from None
@@ -59,9 +61,9 @@ class Inflater:
                     f"the reply decompresses to more than {self._max_bytes} bytes ({self._coding})"
                 )
             self._left -= len(part)
-            parts.append(part)
             data = self._inflate.unused_data or self._inflate.unconsumed_tail
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            if part:
+                yield part
 
     def _window_bits(self, first_byte: int) -> int:
         if self._coding != "deflate":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -210,14 +210,14 @@ class _RecordedReply:
         self._exchange = exchange
 
     async def read(self, until: float | None) -> bytes:
-        parts: list[bytes] = []
-        while data := await self.read_some(until):
-            parts.append(data)
-        return b"".join(parts)
+        return await self._read(self._inner.read(until))
 
     async def read_some(self, until: float | None) -> bytes:
+        return await self._read(self._inner.read_some(until))
+
+    async def _read(self, reading: Awaitable[bytes]) -> bytes:
         try:
-            data = await self._inner.read_some(until)
+            data = await reading
         except (LLMRingError, TimeoutError) as error:
             self._exchange.error = _record_error(error)
             raise

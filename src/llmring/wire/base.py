@@ -16,10 +16,15 @@ from llmring.schemas.events import Event
 from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.request import LLMRequest
 
-# RELIABILITY.md, "Security": sizes.
+# docs/reliability.md, "something is large".
 MAX_BODY_BYTES = 20 * 1024 * 1024
+# A stream spends some 330 bytes on a token: 128,000 tokens, the longest answers there are, come as 42 MB. None of them is kept.
+MAX_STREAM_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024
 MAX_JSON_DEPTH = 64  # guess: vendors' deepest replies (tool schemas echoed back) stay under 20
+# Lists and objects. The densest real replies, with 20 alternatives for each token, spend 36 bytes on one: 575,000 in 20 MiB.
+# Empty ones would be 7 million: half a gigabyte, and seconds in which nothing else runs.
+MAX_JSON_CONTAINERS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +88,12 @@ class Dialect(Protocol):
 
     name: str
 
-    def encode(self, request: LLMRequest, target: Target, *, stream: bool) -> EncodedRequest:
-        """Raises ConfigurationError for what the dialect cannot say. The request is not changed."""
+    def encode(
+        self, request: LLMRequest, target: Target, *, stream: bool, under: Mapping[str, Any] | None = None
+    ) -> EncodedRequest:
+        """under: keys of the body that count where the request says nothing, under any spelling of the dialect's.
+
+        Raises ConfigurationError for what the dialect cannot say. The request is not changed."""
         ...
 
     def decode(self, body: bytes) -> list[Event]:
@@ -99,7 +108,11 @@ class Dialect(Protocol):
 
 
 def parse_json(data: bytes | str, what: str) -> Any:
-    """JSON from an untrusted server. Raises MalformedResponseError, or ResponseTooLargeError for nesting past the cap."""
+    """JSON from an untrusted server. Raises MalformedResponseError, or ResponseTooLargeError past the cap on nesting, or on the
+    number of lists and objects; brackets inside texts count as such."""
+    opened = data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
+    if opened > MAX_JSON_CONTAINERS:
+        raise ResponseTooLargeError(f"{what}: JSON of more than {MAX_JSON_CONTAINERS} lists and objects")
     # orjson refuses nesting past 1024 itself; what it lets through is measured only where brackets could add up to the cap.
     try:
         value: Any = orjson.loads(data)
@@ -107,7 +120,6 @@ def parse_json(data: bytes | str, what: str) -> Any:
         if "limit exceeded" in error.msg:  # orjson 3.13: "depth limit exceeded"; before, "Recursion limit exceeded"
             raise ResponseTooLargeError(f"{what}: JSON nested deeper than {MAX_JSON_DEPTH} levels") from None
         raise MalformedResponseError(f"{what}: no JSON: {error}") from None
-    opened = data.count("{") + data.count("[") if isinstance(data, str) else data.count(b"{") + data.count(b"[")
     if opened > MAX_JSON_DEPTH and _depth(value) > MAX_JSON_DEPTH:
         raise ResponseTooLargeError(f"{what}: JSON nested deeper than {MAX_JSON_DEPTH} levels")
     return value

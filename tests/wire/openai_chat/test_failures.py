@@ -21,7 +21,7 @@ def _classify(status: int, body: object = None, **headers: str) -> ProviderError
     return DIALECT.classify(status, {name.replace("_", "-"): value for name, value in headers.items()}, data)
 
 
-# RELIABILITY.md, "What LLM errors mean".
+# docs/reliability.md, "a provider fails".
 STATUSES = {
     301: "ProviderResponseError",
     400: "InvalidRequestError",

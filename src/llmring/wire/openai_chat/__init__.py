@@ -8,6 +8,7 @@ Both directions: what a client needs (`DIALECT`), and what a server needs (`deco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from llmring.exceptions import ProviderError
 from llmring.schemas.events import Event
@@ -24,8 +25,10 @@ __all__ = ["DIALECT", "decode_request", "encode_failure", "encode_reply", "encod
 class _OpenAIChat:
     name = "openai_chat"
 
-    def encode(self, request: LLMRequest, target: Target, *, stream: bool) -> EncodedRequest:
-        return encode(request, target, stream=stream)
+    def encode(
+        self, request: LLMRequest, target: Target, *, stream: bool, under: Mapping[str, Any] | None = None
+    ) -> EncodedRequest:
+        return encode(request, target, stream=stream, under=under)
 
     def decode(self, body: bytes) -> list[Event]:
         return decode(body)

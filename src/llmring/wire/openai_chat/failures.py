@@ -1,6 +1,6 @@
 """What an error of this dialect means: typed by status and by the provider's code, never by words of the message.
 
-RELIABILITY.md, "What LLM errors mean", says what happens then. Nothing here raises, whatever the bytes.
+docs/reliability.md says what happens then. Nothing here raises, whatever the bytes.
 """
 
 from __future__ import annotations

@@ -53,8 +53,11 @@ _MAX_TOKENS: Final = ("max_tokens", "max_completion_tokens")
 _TOOL_CHOICES: Final = frozenset({"auto", "none", "required"})
 
 
-def encode(request: LLMRequest, target: Target, *, stream: bool) -> EncodedRequest:
-    """The request as a body for `target`. Raises ConfigurationError for what the dialect cannot say."""
+def encode(
+    request: LLMRequest, target: Target, *, stream: bool, under: Mapping[str, Any] | None = None
+) -> EncodedRequest:
+    """The request as a body for `target`; `under` fills in what it leaves open. Raises ConfigurationError for what the
+    dialect cannot say."""
     quirks = target.quirks
     encoded = EncodedRequest(PATH, {"model": target.model})
     body, warnings = encoded.body, encoded.warnings
@@ -89,6 +92,8 @@ def encode(request: LLMRequest, target: Target, *, stream: bool) -> EncodedReque
         warnings.append("prompt_cache was left out: openai_chat has no words for it")
     if request.extra_params:
         _add_extra_params(body, request, quirks)
+    if under:
+        _lay_under(body, under)
     if stream:
         body["stream"] = True
         if quirks.stream_usage:
@@ -154,6 +159,13 @@ def _add_extra_params(body: dict[str, Any], request: LLMRequest, quirks: Quirks)
                 hint=f"set {'max_tokens' if name in _MAX_TOKENS else name} once",
             )
         body[key] = value
+
+
+def _lay_under(body: dict[str, Any], under: Mapping[str, Any]) -> None:
+    for name, value in under.items():
+        # Two spellings of one field, and servers refuse both at once: whichever stands there already counts.
+        if name not in _MAX_TOKENS or body.keys().isdisjoint(_MAX_TOKENS):
+            body.setdefault(name, value)
 
 
 # Messages -----------------------------------------------------------------------------------------------------------

@@ -182,8 +182,8 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 
 def _count(counts: object, name: str) -> int:
     # JSON makes dicts and ints of its own, never a subclass; asking for Mapping takes three times as long.
-    value = cast("dict[str, Any]", counts).get(name) if isinstance(counts, dict) else None
-    return value if value.__class__ is int and value > 0 else 0
+    value: Any = cast("dict[str, Any]", counts).get(name) if isinstance(counts, dict) else None
+    return value if type(value) is int and value > 0 else 0
 
 
 class _Call:
