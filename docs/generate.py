@@ -15,6 +15,10 @@ ENVIRONMENT_HEAD = """\
 
 Every variable that llmring reads, and nothing else: `src/llmring/env.py` is the list, this page is made from it by `make docs`.
 None is read at import. A blank value counts as unset; a yes/no variable says yes with 1, true, yes or on.
+
+`./.env` fills in what the environment does not set. It is a file of a repository, which may be anybody's, so it does not say
+everything: `LLMRING_CONFIG`, `LLMRING_LOCKFILE_PATH`, `XDG_CONFIG_HOME`, `HOME`, proxies and `SSL_CERT_*` are not taken from it,
+a base URL is only where the provider's key is from there too or there is none, and `${NAME}` in it stays as it is.
 """
 
 

@@ -61,6 +61,30 @@ def test_dotenv_fills_in_what_the_environment_does_not_set(
     assert dict(os.environ) == before
 
 
+@pytest.mark.spec("A20")
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "Http_Proxy", "all_proxy", "NO_PROXY", "SSL_CERT_FILE"])
+def test_dotenv_says_nothing_of_proxies_and_certificates(
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    (clean_environment / ".env").write_text(f"{name}=http://evil.example\n")
+    assert env.get(name, env.load()) is None
+    assert name in caplog.text
+    monkeypatch.setenv(name, "http://mine.example")
+    assert env.get(name, env.load()) == "http://mine.example"
+
+
+@pytest.mark.spec("A20")
+def test_where_a_variable_comes_from_is_known(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clean_environment / ".env").write_text("OPENAI_API_KEY=a\nOPENAI_ORG_ID=b\nLLMRING_PROFILE=c\n")
+    monkeypatch.setenv("OPENAI_ORG_ID", "mine")
+    monkeypatch.setenv("LLMRING_PROFILE", "")
+    loaded = env.load()
+    names = ("OPENAI_API_KEY", "OPENAI_ORG_ID", "LLMRING_PROFILE", "OPENAI_BASE_URL")
+    assert [env.is_from_dotenv(name, loaded) for name in names] == [True, False, False, False]
+    assert not env.is_from_dotenv("OPENAI_API_KEY", env.load(dotenv=False))
+
+
 @pytest.mark.parametrize(
     ("value", "read"), [(None, None), ("", None), ("  \t", None), ("x", "x"), ("  x y \n", "x y"), ("0", "0")]
 )

@@ -525,7 +525,7 @@ def test_a_package_named_like_a_provider_counts_only_where_the_lock_extends_it(m
 
 def test_a_changed_package_is_refused_until_it_is_locked_again(make: MakeResolver, package_lock: Path) -> None:
     package_lock.write_text(PACKAGE_LOCK.replace("of-the-package", "of-somebody-else"))
-    with pytest.raises(LockfileError, match="llmring lock"):
+    with pytest.raises(LockfileError, match="record the new digest"):
         make().resolve("openailike:fast")
     assert models(make(), "fast")[0] == "openai:small"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import ChainMap
 from collections.abc import Mapping
@@ -39,6 +40,12 @@ XDG_CONFIG_HOME: Final = "XDG_CONFIG_HOME"  # folder of the user's config files;
 HOME: Final = "HOME"  # unset: no config file is looked for in ~/.config
 NO_COLOR: Final = "NO_COLOR"  # any value: the command line uses no colours
 
+_log = logging.getLogger("llmring.env")
+
+
+class DotenvError(ValueError):
+    """./.env cannot be read. The message says why and what to do, and quotes nothing of it."""
+
 
 def get(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     """The variable's value, or None where it is unset or blank."""
@@ -52,11 +59,42 @@ def is_set(name: str, environ: Mapping[str, str] | None = None) -> bool:
 
 
 def load(dotenv: bool = True) -> Mapping[str, str]:
-    """The environment, and below it what ./.env sets. The process's own environment is not changed."""
+    """The environment, and below it what ./.env sets. The process's own environment is not changed.
+
+    That file lies in a repository, which may be anybody's: what says whom to trust or which way requests go is not taken from
+    it. Raises DotenvError where it cannot be read.
+    """
     path = Path(".env")
     if not dotenv or is_set(LLMRING_NO_DOTENV) or not path.is_file():
         return os.environ
+    values = _read_dotenv(path)
+    barred = {LLMRING_CONFIG, LLMRING_LOCKFILE_PATH, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY}
+    barred |= {SSL_CERT_FILE, SSL_CERT_DIR, XDG_CONFIG_HOME, HOME}
+    for name in [name for name in values if name.upper() in barred]:
+        del values[name]
+        if name not in os.environ:
+            _log.warning("%s is not taken from ./.env: set it in the environment", name)
+    return ChainMap(os.environ, values)
+
+
+def is_from_dotenv(name: str, environ: Mapping[str, str]) -> bool:
+    """Whether `environ`, as `load` gave it, has this variable from ./.env."""
+    return isinstance(environ, ChainMap) and name not in environ.maps[0] and name in environ
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
-    values = {name: value for name, value in dotenv_values(path).items() if value is not None}
-    return ChainMap(os.environ, values)
+    values: dict[str, str | None] = {}
+    problem = None
+    try:
+        # As written: `${NAME}` would take in the user's own variables, and a base URL could then carry them off.
+        values = dotenv_values(path, interpolate=False)
+    except UnicodeDecodeError:
+        problem = "it is no UTF-8 text"
+    except OSError as error:
+        problem = error.strerror
+    if problem is not None:
+        # Outside of `except`: a decoding error holds the whole file, keys and all.
+        raise DotenvError(f"./.env cannot be read: {problem}; {LLMRING_NO_DOTENV}=1 leaves it alone")
+    return {name: value for name, value in values.items() if value is not None}

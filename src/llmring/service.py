@@ -87,7 +87,10 @@ class LLMRing:
                 f"origin {origin[:80]!r} is no name", hint="letters, digits, dot, dash, underscore; at most 64"
             )
         self.origin = origin
-        self._environ = env.load(dotenv)
+        try:
+            self._environ = env.load(dotenv)
+        except env.DotenvError as error:
+            raise ConfigurationError(str(error)) from None
         self.registry_url = _check_registry_url(registry_url or env.get(env.LLMRING_REGISTRY_URL, self._environ))
         self._clock = clock or SystemClock()
         self._defaults = None if defaults is None else Defaults(defaults)
@@ -166,6 +169,8 @@ class LLMRing:
             if messages is None:
                 raise ConfigurationError("no messages", hint='write chat("alias", "your text") or chat(LLMRequest(…))')
             request = LLMRequest(model=request, messages=messages)
+        elif not isinstance(request, LLMRequest):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
+            raise _no_request(request)
         elif messages is not None:
             # The seed's signature is chat(request, profile): the second place is the profile there.
             if not isinstance(messages, str) or profile is not None:
@@ -211,6 +216,8 @@ class LLMRing:
         """What a call would do, as JSON data: the lock, the profile, the pool with who has a key, and each option's layer."""
         if isinstance(request, str):
             request = LLMRequest(model=request, messages="-")
+        elif not isinstance(request, LLMRequest):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
+            raise _no_request(request)
         resolution = self._resolver.resolve(request.model, profile)
         layers = request_layer(request) if self._defaults is None else self._defaults.layers(request)
         return {
@@ -229,7 +236,8 @@ class LLMRing:
         provider = self.get_provider(ref.provider)
         variables = " or ".join(provider.row.key_variables)
         has_key = provider.has_credential()
-        why = "needs no key" if not variables else f"has a key ({variables})" if has_key else f"{variables} is not set"
+        has = f"has a key ({variables})" if variables else "needs no key"
+        why = has if has_key else f"{variables or 'api_key'} is not set"
         return {"model": str(ref), "credential": has_key, "why": why}
 
     def calculate_cost(self, response: LLMResponse) -> dict[str, Any]:
@@ -345,6 +353,13 @@ def _check_registry_url(url: str | None) -> str | None:
         return url
     raise ConfigurationError(
         f"registry_url {safe_url(url)!r} is neither a path nor file: nor https:", hint=f"see {env.LLMRING_REGISTRY_URL}"
+    )
+
+
+def _no_request(given: object) -> ConfigurationError:
+    return ConfigurationError(
+        f"an LLMRequest or an alias is wanted, not {type(given).__name__}",
+        hint="LLMRequest.model_validate(data) or LLMRequest(**data) makes one of a dict",
     )
 
 

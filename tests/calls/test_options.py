@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llmring.calls.options import Defaults
+from llmring.exceptions import ConfigurationError
 from llmring.schemas.request import LLMRequest, RequestOptions, SamplingParams, Timeouts
 
 VALUES: dict[str, tuple[Any, Any]] = {
@@ -19,6 +20,10 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "logprobs": (True, False),
     "top_logprobs": (3, 0),
     "seed": (1, 0),
+    "top_k": (40, 1),
+    "frequency_penalty": (0.5, 0.0),
+    "presence_penalty": (0.5, 0.0),
+    "parallel_tool_calls": (True, False),
     "service_tier": ("flex", "default"),
     "timeout": (5.0, Timeouts(total=1)),
     "deadline": (9.0, 1.0),
@@ -87,12 +92,68 @@ def test_layers_tell_where_each_value_comes_from() -> None:
 
 @pytest.mark.parametrize("name", ["model", "messages", "stream"])
 def test_reserved_params_are_refused_as_defaults_too(name: str) -> None:
-    with pytest.raises(ValueError, match="reserved"):
+    with pytest.raises(ConfigurationError, match=r"RequestOptions\.extra_params: .*reserved"):
         RequestOptions(extra_params={name: 1})
 
 
 @pytest.mark.spec("A09")
 @pytest.mark.parametrize("name", ["Authorization", "x-api-key", "Cookie"])
 def test_credentials_are_no_default_headers(name: str) -> None:
-    with pytest.raises(ValueError, match="credential"):
+    with pytest.raises(ConfigurationError, match=r"RequestOptions\.extra_headers: .*credential"):
         RequestOptions(extra_headers={name: "secret"})
+
+
+@pytest.mark.spec("U45")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", "hot"),
+        ("temperature", -1),
+        ("top_p", 2),
+        ("max_tokens", -5),
+        ("stop", 3),
+        ("timeout", 0),
+        ("deadline", float("nan")),
+        ("service_tier", "first class"),
+        ("extra_params", "x"),
+        ("extra_headers", {"X-A": 5}),
+        ("extra_headers", {"Host": "evil.example"}),
+        ("sampling", "hot"),
+    ],
+)
+def test_a_default_that_no_request_would_take_is_named_when_it_is_given(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^RequestOptions\.{name}: "):
+        RequestOptions(**{name: value})
+
+
+@pytest.mark.spec("U45", "D12")
+def test_sampling_of_the_defaults_is_read_as_a_requests_is() -> None:
+    with pytest.raises(ConfigurationError, match=r"RequestOptions\.temperature: "):
+        RequestOptions(sampling=SamplingParams(temperature=-1))
+
+
+@pytest.mark.spec("U45")
+def test_a_default_yields_to_the_requests_own_extra_params() -> None:
+    defaults = Defaults(RequestOptions(temperature=0.2, max_tokens=5, seed=1))
+    request = LLMRequest(model="m", messages="hi", extra_params={"temperature": 0.9, "max_completion_tokens": 9})
+    laid = defaults.lay_under(request)
+    assert (laid.temperature, laid.max_tokens, laid.seed) == (None, None, 1)
+
+
+@pytest.mark.spec("U45")
+def test_no_request_shares_a_list_with_the_defaults() -> None:
+    mine = ["a"]
+    defaults = Defaults(RequestOptions(stop=mine))
+    mine.append("mine")
+    request = LLMRequest(model="m", messages="hi")
+    laid = defaults.lay_under(request)
+    assert laid.stop is not None
+    laid.stop.append("theirs")
+    assert defaults.lay_under(request).stop == ["a"]
+
+
+@pytest.mark.spec("U45")
+def test_defaults_that_are_no_options_are_refused() -> None:
+    given: Any = {"temperature": 1}
+    with pytest.raises(ConfigurationError, match="RequestOptions is wanted, not dict"):
+        Defaults(given)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from traceback import TracebackException
+from typing import Any
+
 import pytest
 
-from llmring.exceptions import ConfigurationError, MissingCredentialError
+from llmring.exceptions import ConfigurationError, MissingCredentialError, ProviderAuthenticationError
 from llmring.providers.base import BaseLLMProvider, normalize_base_url, ollama_base_url
+from llmring.providers.declared import Trust, declare
 from llmring.providers.table import PROVIDERS
 from llmring.schemas.model_info import ModelInfo
 from llmring.secret import Scrubber, Secret
@@ -67,6 +71,15 @@ def test_ollama_host_is_read_as_ollama_reads_it(host: str, url: str) -> None:
     assert make("ollama", {"OLLAMA_HOST": host}).base_url == url
 
 
+@pytest.mark.spec("U33")
+@pytest.mark.parametrize("host", ["localhost:abc", "::1", "http://[::1", "host:99999", "ftp://host", "http://u:p@host"])
+def test_an_ollama_host_that_is_none_is_named_and_does_not_break_repr(host: str) -> None:
+    provider = make("ollama", {"OLLAMA_HOST": host})
+    with pytest.raises(ConfigurationError, match="OLLAMA_HOST"):
+        _ = provider.base_url
+    assert "ollama" in repr(provider)
+
+
 VARIABLES = [
     ("openai", "OPENAI_API_KEY"),
     ("anthropic", "ANTHROPIC_API_KEY"),
@@ -108,11 +121,66 @@ def test_a_key_that_is_rotated_is_read_at_the_next_call() -> None:
     assert provider.headers()["Authorization"] == "Bearer new-key"
 
 
-def test_a_key_with_a_newline_is_refused_without_being_shown() -> None:
-    provider = make("openai", api_key="secret\nX-Evil: 1")
-    with pytest.raises(ConfigurationError) as caught:
+@pytest.mark.parametrize("key", ["secret\nX-Evil: 1", "secret-é", "secret\x7f", "secret“"])
+def test_a_key_that_no_header_can_hold_is_refused_and_no_frame_shows_it(key: str) -> None:
+    provider = make("openai", api_key=key)
+    with pytest.raises(ProviderAuthenticationError, match="openai") as caught:
         provider.headers()
-    assert "secret" not in str(caught.value)
+    # Not this test's own frame, which holds the key.
+    shown = TracebackException(
+        type(caught.value),
+        caught.value,
+        caught.tb.tb_next,
+        capture_locals=True,
+    )
+    text = "".join(shown.format())
+    assert "in headers" in text
+    assert "secret" not in text
+
+
+@pytest.mark.spec("A07")
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_an_empty_key_is_a_missing_key_and_no_other_is_sent_in_its_place(blank: str) -> None:
+    provider = BaseLLMProvider(
+        PROVIDERS["openai"],
+        environ={"OPENAI_API_KEY": "somebody-elses"},
+        scrubber=Scrubber(),
+        api_key=Secret(blank),
+    )
+    assert not provider.has_credential()
+    with pytest.raises(MissingCredentialError, match=r"empty.*OPENAI_API_KEY"):
+        provider.headers()
+    declared = declare("mine", {"base_url": "https://a.example", "api_key": blank}, Trust.CODE)
+    own = BaseLLMProvider(declared.row, environ={}, scrubber=Scrubber(), api_key=declared.api_key)
+    assert not own.has_credential()
+    with pytest.raises(MissingCredentialError, match="empty for provider mine"):
+        own.headers()
+
+
+def test_a_header_variable_that_changes_is_read_at_the_next_call() -> None:
+    environ = {"OPENAI_API_KEY": "k" * 9, "OPENAI_ORG_ID": "org-1"}
+    provider = make("openai", environ)
+    assert provider.headers()["OpenAI-Organization"] == "org-1"
+    environ["OPENAI_ORG_ID"] = "org-2"
+    assert provider.headers()["OpenAI-Organization"] == "org-2"
+    del environ["OPENAI_ORG_ID"]
+    assert "OpenAI-Organization" not in provider.headers()
+
+
+def test_the_headers_that_are_handed_out_cannot_be_changed() -> None:
+    headers: Any = make("openai", api_key="k" * 9).headers()
+    with pytest.raises(TypeError):
+        headers["Authorization"] = "Bearer evil"
+
+
+def test_credentials_in_a_providers_own_headers_are_hidden_and_scrubbed() -> None:
+    headers = {"X-Gateway-Token": "gateway-credential-0123", "Authorization": "Bearer token-0123456789"}
+    declared = declare("gw", {"base_url": "https://a.example", "auth": "none", "extra_headers": headers}, Trust.CODE)
+    scrubber = Scrubber()
+    BaseLLMProvider(declared.row, environ={}, scrubber=scrubber)
+    said = "invalid: gateway-credential-0123; also token-0123456789, and Bearer token-0123456789"
+    assert scrubber.scrub_text(said) == "invalid: ***; also ***, and ***"
+    assert "0123" not in repr(declared)
 
 
 @pytest.mark.spec("A08", "U33")

@@ -48,7 +48,10 @@ def test_every_setting_arrives() -> None:
     [
         ("openai", {"base_url": "https://evil.example"}, "may not redefine"),
         ("evil", {"base_url": "https://evil.example", "key_variable": "OPENAI_API_KEY"}, "may not be sent"),
-        ("evil", {"base_url": "https://evil.example", "key_variable": "AWS_SECRET_ACCESS_KEY"}, "EVIL_API_KEY"),
+        ("evil", {"base_url": "https://evil.example", "key_variable": "AWS_SECRET_ACCESS_KEY"}, "LLMRING_EVIL_API_KEY"),
+        ("gemini", {"base_url": "https://evil.example", "key_variable": "GEMINI_API_KEY"}, "LLMRING_GEMINI_API_KEY"),
+        ("groq", {"base_url": "https://evil.example", "key_variable": "GROQ_API_KEY"}, "may not be sent"),
+        ("open-router", {"base_url": "https://evil.example", "key_variable": "OPEN_ROUTER_API_KEY"}, "may not be sent"),
         ("evil", {"base_url": "https://evil.example", "extra_headers": {"a": "b"}}, "extra_headers"),
         ("evil", {"base_url": "https://evil.example", "api_key": "literal"}, "api_key"),
     ],
@@ -60,8 +63,8 @@ def test_a_repository_cannot_point_a_key_at_another_host(name: str, table: dict[
 
 @pytest.mark.spec("Z02")
 def test_a_repositorys_provider_may_have_a_key_variable_of_its_own() -> None:
-    table = {"base_url": "https://a.example", "key_variable": "ACME_EU_API_KEY"}
-    assert declare("acme-eu", table, Trust.REPOSITORY).row.key_variables == ("ACME_EU_API_KEY",)
+    table = {"base_url": "https://a.example", "key_variable": "LLMRING_ACME_EU_API_KEY"}
+    assert declare("acme-eu", table, Trust.REPOSITORY).row.key_variables == ("LLMRING_ACME_EU_API_KEY",)
 
 
 @pytest.mark.spec("Z02")
@@ -82,6 +85,8 @@ def test_the_user_may_point_a_known_provider_elsewhere(trust: Trust) -> None:
         ("acme", {"base_url": "https://a", "dialect": "klingon"}, "openai_chat"),
         ("acme", {"base_url": "https://a", "key_variable": "A B"}, "no name of a variable"),
         ("acme", {"base_url": "https://a", "extra_headers": {"a": "b\r\nc: d"}}, "characters"),
+        ("acme", {"base_url": "https://a", "extra_headers": {"Content-Length": "5"}}, "transport"),
+        ("acme", {"base_url": "https://a", "extra_headers": {"X-A": 5}}, "no text but int"),
         ("acme", {"base_url": "https://a", "max_tokens_field": "n"}, "max_completion_tokens"),
         ("Acme", {"base_url": "https://a"}, "a-z"),
         ("../x", {"base_url": "https://a"}, "a-z"),
@@ -106,7 +111,7 @@ def test_the_config_file_is_found_by_variable_then_in_the_users_folder(tmp_path:
         config_path({"LLMRING_CONFIG": str(tmp_path / "absent")})
 
 
-@pytest.mark.parametrize("text", ["[", "provider = 1", "providers = 1", "[providers]\na = 1"])
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "[", "provider = 1", "providers = 1", "[providers]\na = 1"])
 def test_a_broken_config_file_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.toml"
     file.write_text(text)

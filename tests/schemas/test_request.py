@@ -17,6 +17,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 import llmring
+from llmring.exceptions import ConfigurationError
 from llmring.schemas import (
     ImagePart,
     LLMRequest,
@@ -223,7 +224,7 @@ def test_no_validation_error_quotes_the_prompt() -> None:
 def test_extra_params_may_not_contradict_the_request(name: str) -> None:
     with pytest.raises(ValidationError, match=f"'{name}' is reserved"):
         ask(extra_params={name: "x"})
-    with pytest.raises(ValueError, match=f"'{name}' is reserved"):
+    with pytest.raises(ConfigurationError, match=f"'{name}' is reserved"):
         RequestOptions(extra_params={name: "x"})
 
 
@@ -241,6 +242,19 @@ def test_a_header_that_would_break_the_request_apart_is_refused(header: dict[str
     with pytest.raises(ValidationError, match="no header may hold"):
         ask(extra_headers=header)
     assert ask(extra_headers={"X-Team": "blue"}).extra_headers == {"X-Team": "blue"}
+
+
+@pytest.mark.parametrize(
+    "name", ["Content-Length", "transfer-encoding", "Connection", "Upgrade", "TE", "Trailer", "Expect", "HOST"]
+)
+def test_a_header_that_frames_the_request_is_the_transports(name: str) -> None:
+    with pytest.raises(ValidationError, match="for the transport to set"):
+        ask(extra_headers={name: "5"})
+
+
+def test_a_header_that_is_no_text_is_a_typed_error() -> None:
+    with pytest.raises(ValidationError, match="extra_headers"):
+        ask(extra_headers={"X-A": 5})
 
 
 def test_one_stop_text_is_a_list_of_one() -> None:

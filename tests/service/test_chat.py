@@ -242,8 +242,8 @@ async def test_what_a_model_forbids_is_left_out_with_one_warning(
 ) -> None:
     ring = make_ring(providers={"openai": {"base_url": fake_provider.base_url, "api_key": "k" * 20}})
     request = LLMRequest(model="openai:o3-mini", messages="Hi", temperature=0.5, max_tokens=5)
-    for _ in range(3):
-        response = await ring.chat(request)
+    responses = [await ring.chat(request) for _ in range(3)]
+    for response in responses:
         assert len(response.warnings) == 1
         assert "temperature" in response.warnings[0]
     assert fake_provider.received[0].body == {
@@ -251,4 +251,4 @@ async def test_what_a_model_forbids_is_left_out_with_one_warning(
         "messages": [{"role": "user", "content": "Hi"}],
         "max_completion_tokens": 5,
     }
-    assert [record.message for record in caplog.records] == response.warnings
+    assert [record.message for record in caplog.records] == responses[0].warnings

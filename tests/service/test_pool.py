@@ -33,6 +33,7 @@ STATUSES: list[tuple[int, str | None, type[ProviderError]]] = [
     (402, None, QuotaExhaustedError),
     (403, None, ProviderAuthenticationError),
     (404, "model_not_found", ModelNotFoundError),
+    (410, None, ModelNotFoundError),
     (408, None, ProviderTimeoutError),
     (409, None, ProviderResponseError),
     (413, None, InvalidRequestError),

@@ -187,7 +187,7 @@ async def test_a_user_name_in_the_url_beside_a_key_is_a_configuration_error(tran
 
 @pytest.mark.parametrize("stage", ["looking up", "waiting for the head", "reading"])
 async def test_a_cancellation_quotes_no_secret(serve: Serve, open_transport: Open, stage: str) -> None:
-    asked = asyncio.Event()
+    asked, has_read = asyncio.Event(), asyncio.Event()
 
     async def resolve(host: str, port: int) -> list[str]:
         asked.set()
@@ -197,10 +197,12 @@ async def test_a_cancellation_quotes_no_secret(serve: Serve, open_transport: Ope
 
     server = await serve([CHUNKED, chunk(b"one"), Signal.HOLD] if stage == "reading" else [Signal.HOLD])
     request = secret_request(f"http://api.example:{server.port}/v1")
-    task = asyncio.create_task(read_all(open_transport(resolve=resolve), request, ()))
+    task = asyncio.create_task(read_all(open_transport(resolve=resolve), request, [has_read]))
     await asked.wait()
     if stage != "looking up":
         await server.wait_until(lambda: server.held == 1)
+    if stage == "reading":
+        await has_read.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await task

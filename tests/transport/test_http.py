@@ -6,15 +6,11 @@ import asyncio
 import gc
 import gzip
 import os
-import socket
-import ssl
-import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import pytest
 
-from llmring.clock import SystemClock
-from llmring.exceptions import ConfigurationError, ProviderConnectionError, ServiceClosedError
+from llmring.exceptions import ProviderConnectionError, ServiceClosedError
 from llmring.testing import FakeClock
 from llmring.testing.http_server import Action, HTTPServer, Request, Signal, chunk, head, plain
 from llmring.transport.base import HTTPRequest
@@ -264,94 +260,3 @@ async def test_closing_ends_the_calls_that_are_under_way(
     await transport.close()
     with pytest.raises(ServiceClosedError):
         await task
-
-
-def test_a_transport_outlives_an_event_loop_that_has_ended() -> None:
-    transport = HTTPTransport(clock=SystemClock())
-
-    async def call() -> bytes:
-        server = HTTPServer(lambda request: [plain(200, {"connection": "close"}, b"fine"), Signal.FIN])
-        await server.start()
-        try:
-            return await (await transport.send(post(server))).read(None)
-        finally:
-            await server.close()
-
-    assert asyncio.run(call()) == b"fine"
-    assert asyncio.run(call()) == b"fine"
-    asyncio.run(transport.close())
-
-
-class KeptOpen(threading.Thread):
-    """A server that outlives event loops: it answers every request, and closes no connection before its client does."""
-
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(daemon=True)
-        self.started = threading.Event()
-        self.tls = tls
-
-    def run(self) -> None:
-        asyncio.run(self.serve())
-
-    async def serve(self) -> None:
-        self.stop, self.loop = asyncio.Event(), asyncio.get_running_loop()
-        self.server = HTTPServer(lambda request: [OK if request.target == "/whole" else CHUNKED + chunk(b"one")])
-        await self.server.start(ssl=self.tls)
-        self.port = self.server.port
-        self.started.set()
-        await self.stop.wait()
-        await self.server.close()
-
-    def wait_for_connections(self, number: int) -> None:
-        """Raises TimeoutError where there are never so many."""
-        waiting = self.server.wait_until(lambda: len(self.server.connections) == number)
-        asyncio.run_coroutine_threadsafe(waiting, self.loop).result(10)
-
-
-@pytest.fixture(params=["http", "https"])
-def kept_open(request: pytest.FixtureRequest) -> Iterator[KeptOpen]:
-    server = KeptOpen()
-    server.start()
-    assert server.started.wait(10)
-    yield server
-    server.loop.call_soon_threadsafe(server.stop.set)
-    server.join(10)
-
-
-@pytest.mark.spec("A19", "U01")
-@pytest.mark.parametrize("path", ["/whole", "/stream"])
-def test_the_connections_of_an_event_loop_that_has_ended_are_closed(kept_open: KeptOpen, path: str) -> None:
-    transport = HTTPTransport(clock=SystemClock())
-    request = HTTPRequest("GET", f"http://127.0.0.1:{kept_open.port}{path}", {})
-
-    async def call() -> None:
-        reply = await transport.send(request)
-        assert await reply.read_some(None)
-        if path == "/whole":
-            reply.close()
-
-    gc.disable()  # else it could close them
-    try:
-        before = open_sockets()
-        for _ in range(3):
-            asyncio.run(call())
-            kept_open.wait_for_connections(1)
-        asyncio.run(transport.close())
-        kept_open.wait_for_connections(0)
-        assert open_sockets() == before
-    finally:
-        gc.enable()
-
-
-def test_a_transport_is_not_shared_between_running_loops() -> None:
-    transport = HTTPTransport(clock=SystemClock())
-    request = HTTPRequest("GET", "http://127.0.0.1:1/", {})
-    with asyncio.Runner() as first, asyncio.Runner() as second:
-        with pytest.raises(ProviderConnectionError):
-            first.run(transport.send(request))
-        with pytest.raises(ConfigurationError, match="another event loop"):
-            second.run(transport.send(request))
-        with pytest.raises(ConfigurationError, match="another event loop"):
-            second.run(transport.close())
-        first.run(transport.close())
-        second.run(transport.close())

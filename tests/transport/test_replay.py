@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from llmring.exceptions import ConfigurationError, LLMRingError, ProviderConnectionError, ServiceClosedError
+from llmring.exceptions import (
+    ConfigurationError,
+    LLMRingError,
+    ProviderConnectionError,
+    ResponseTooLargeError,
+    ServiceClosedError,
+)
 from llmring.testing.http_server import Action, HTTPServer, Request, Signal, chunk, head, plain
 from llmring.transport.base import HTTPRequest, Transport
 from llmring.transport.http import HTTPTransport
@@ -75,6 +81,19 @@ async def test_a_recording_replays_as_it_happened(serve: Serve, transport: HTTPT
         "ProviderConnectionError",
     ]
     assert replay.unused == []
+
+
+async def test_a_reply_that_is_read_whole_has_the_same_cap_while_it_is_recorded(
+    serve: Serve, open_transport: Callable[..., HTTPTransport]
+) -> None:
+    server = await serve(plain(200, {}, b"x" * 2_000_000))
+    recording = RecordingTransport(open_transport(max_body_bytes=1_000_000, max_stream_bytes=3_000_000))
+    reply = await recording.send(HTTPRequest("GET", f"http://127.0.0.1:{server.port}/", {}))
+    with pytest.raises(ResponseTooLargeError):
+        await reply.read(None)
+    replay = await ReplayTransport(recording.exchanges).send(HTTPRequest("GET", f"http://127.0.0.1:{server.port}/", {}))
+    with pytest.raises(ResponseTooLargeError):
+        await replay.read(None)
 
 
 async def test_no_credential_is_in_the_file(serve: Serve, transport: HTTPTransport, tmp_path: Path) -> None:

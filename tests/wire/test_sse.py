@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmring.exceptions import ResponseTooLargeError
-from llmring.wire.base import MAX_LINE_BYTES
+from llmring.wire.base import MAX_LINE_BYTES, MAX_STREAM_LINES
 from llmring.wire.sse import SSEDecoder
 
 
@@ -70,6 +70,26 @@ def test_an_event_of_many_lines_is_capped_too() -> None:
     lines = (b"data: " + b"x" * 1000 + b"\n") * (MAX_LINE_BYTES // 1000)
     with pytest.raises(ResponseTooLargeError, match="event is longer"):
         _all(lines, lines)
+
+
+@pytest.mark.spec("RT19")
+@pytest.mark.parametrize(
+    ("piece", "lines"), [(b"\n", 1), (b":\n", 1), (b"data: x\n\n", 2), (b"event: x\ndata: x\r\n\r\n", 3)], ids=repr
+)
+def test_a_stream_of_too_many_lines_is_refused_after_the_events_before_it(piece: bytes, lines: int) -> None:
+    # By hand, and in reads of many events, as a dialect's decoder does it.
+    decoder, at_once, seen = SSEDecoder(), 1000 // lines, 0
+
+    def feed(data: bytes) -> int:
+        short = decoder.split_whole(data)
+        return len(list(decoder.feed(data)) if short is None else short)
+
+    for _ in range(MAX_STREAM_LINES // (lines * at_once)):
+        seen += feed(piece * at_once)
+    assert seen == (MAX_STREAM_LINES // lines // at_once * at_once if lines > 1 else 0)
+    with pytest.raises(ResponseTooLargeError, match=f"more than {MAX_STREAM_LINES} lines"):
+        for _ in range(2):
+            feed(piece * at_once)
 
 
 def test_a_long_line_in_small_pieces_is_copied_once() -> None:

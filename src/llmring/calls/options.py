@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from llmring.exceptions import ConfigurationError
 from llmring.schemas.request import LLMRequest, RequestOptions, mark_strict
 
 # What a request asks for, beside its prompt, what no provider sees, and what is merged key by key.
@@ -17,13 +18,23 @@ _SHARED = tuple(
     if field.name not in {"extra_params", "extra_headers", "sampling"}
 )
 
+# A field's names in a body, where they are not its own.
+_SPELLINGS = {"max_tokens": ("max_tokens", "max_completion_tokens")}
+
 
 class Defaults:
-    """A ring's `RequestOptions`, read once, so that laying them under a request costs one pass."""
+    """A ring's `RequestOptions`, read once, so that laying them under a request costs one pass.
+
+    Raises ConfigurationError for what is no `RequestOptions`.
+    """
 
     __slots__ = ("_headers", "_strict_tools", "_values", "extra_params")
 
     def __init__(self, options: RequestOptions) -> None:
+        if not isinstance(options, RequestOptions):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
+            raise ConfigurationError(
+                f"defaults: a RequestOptions is wanted, not {type(options).__name__}", hint="RequestOptions(…)"
+            )
         # What is set directly wins over `sampling`.
         values = options.sampling.request_fields() if options.sampling is not None else {}
         for name in _SHARED:
@@ -37,8 +48,13 @@ class Defaults:
         self.extra_params: Mapping[str, Any] | None = dict(options.extra_params) if options.extra_params else None
 
     def lay_under(self, request: LLMRequest) -> LLMRequest:
-        """The request with defaults where it says nothing. The request itself is not changed."""
-        update = {name: value for name, value in self._values.items() if getattr(request, name) is None}
+        """The request with defaults where it says nothing. Neither the request nor a default can be changed through it."""
+        said = request.extra_params or {}
+        update = {
+            name: _own(value)
+            for name, value in self._values.items()
+            if getattr(request, name) is None and not any(key in said for key in _SPELLINGS.get(name, (name,)))
+        }
         if self._strict_tools is not None and request.tools:
             update["tools"] = mark_strict(request.tools, self._strict_tools)
         if self._headers:
@@ -62,6 +78,10 @@ def request_layer(request: LLMRequest) -> dict[str, tuple[Any, str]]:
     return found | {
         f"extra_headers.{name}": (value, "request") for name, value in (request.extra_headers or {}).items()
     }
+
+
+def _own(value: Any) -> Any:
+    return list(cast("list[Any]", value)) if isinstance(value, list) else value
 
 
 def _merge_headers(under: Mapping[str, str], over: Mapping[str, str]) -> dict[str, str]:

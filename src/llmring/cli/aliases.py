@@ -9,6 +9,7 @@ import click
 from llmring import env
 from llmring.cli.output import say, write_json, write_table
 from llmring.clock import SystemClock
+from llmring.exceptions import ConfigurationError
 from llmring.lockfile.store import LockOrigin, LockStore, find_lock
 from llmring.resolver import Resolver
 
@@ -19,7 +20,10 @@ from llmring.resolver import Resolver
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(profile: str | None, lockfile: str | None, as_json: bool) -> None:
     """List the aliases of a profile, each with its pool in order."""
-    environ = env.load()
+    try:
+        environ = env.load()
+    except env.DotenvError as error:
+        raise ConfigurationError(str(error)) from None
     found = find_lock(lockfile, environ, Path.cwd())
     clock = SystemClock()
     resolver = Resolver(

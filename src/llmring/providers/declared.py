@@ -1,7 +1,7 @@
 """Providers that a user declares or adjusts: in code (`LLMRing(providers=…)`), in the user's config file, or in the manifest.
 
 A manifest is a repository's file, and a repository may be anybody's: it can add providers on public https hosts with key
-variables of their own, but never point a known provider, or a known provider's key, at another host.
+variables of llmring's own, but never point a known provider, or a known provider's key, at another host.
 """
 
 from __future__ import annotations
@@ -150,8 +150,9 @@ def _check_repository(name: str, options: ProviderOptions, where: str) -> None:
             f"{where}: a repository may not redefine a known provider",
             hint=f"give it another name here, or set it in {env.LLMRING_CONFIG} or in code",
         )
-    # A hostile repository would name any variable worth stealing; this one cannot be anything else's.
-    own = name.upper().replace("-", "_") + "_API_KEY"
+    # A hostile repository would name any variable worth stealing, and call its provider after it: NAME_API_KEY is some
+    # vendor's for every name worth it. Under this prefix there is nothing that was not set for this provider.
+    own = f"LLMRING_{name.upper().replace('-', '_')}_API_KEY"
     if options.key_variable not in (None, own):
         raise ConfigurationError(
             f"{where}: {options.key_variable} may not be sent to a host that a repository names",
@@ -179,7 +180,7 @@ def read_config_providers(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """The `[providers.NAME]` tables of the user's config file. Raises ConfigurationError for what is none."""
     try:
         data = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(f"config file {path}: {error}") from None
     unknown = sorted(set(data) - {"providers"})
     if unknown:

@@ -9,8 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
+from llmring.exceptions import ConfigurationError
 from llmring.schemas.messages import JSONDict, Message, MessageInput, spread_messages
 
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -38,7 +48,7 @@ class Timeouts:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is not None and not (value > 0 and math.isfinite(value)):
+            if value is not None and not (isinstance(value, (int, float)) and value > 0 and math.isfinite(value)):
                 raise ValueError(f"Timeouts.{field.name}: seconds above 0, or None for no limit; not {value!r}")
 
 
@@ -286,6 +296,11 @@ CREDENTIAL_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
 )
 
+# Headers that say where a request ends, how its connection is used and whom it is for: a second opinion breaks the request apart.
+FRAMING_HEADERS = frozenset(
+    {"connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+
 
 def check_extra_params(params: Mapping[str, Any]) -> None:
     """Raises ValueError where a key is one that llmring decides."""
@@ -295,11 +310,15 @@ def check_extra_params(params: Mapping[str, Any]) -> None:
             raise ValueError(f"extra_params: {name!r} is reserved; use {where}")
 
 
-def check_extra_headers(headers: Mapping[str, str], *, credentials: bool = False) -> None:
+def check_extra_headers(headers: Mapping[str, Any], *, credentials: bool = False) -> None:
     """Raises ValueError for a header that could break the request apart, or carries a key to the wrong provider."""
     for name, value in headers.items():
+        if not isinstance(value, str):
+            raise ValueError(f"extra_headers: the value of {name!r} is no text but {type(value).__name__}")
         if not name or any(c in "\r\n\0: \t" for c in name) or any(c in "\r\n\0" for c in value):
             raise ValueError(f"extra_headers: {name!r} holds characters that no header may hold")
+        if name.lower() in FRAMING_HEADERS:
+            raise ValueError(f"extra_headers: {name!r} is for the transport to set")
         if not credentials and name.lower() in CREDENTIAL_HEADERS:
             raise ValueError(
                 f"extra_headers: {name!r} carries a credential, and a fallback would send it to another provider; "
@@ -313,6 +332,7 @@ class RequestOptions:
 
     Fields mean what they mean on `LLMRequest`; extra_params and extra_headers are merged key by key.
     sampling: a `SamplingParams`; a field set here directly wins over it.
+    Raises ConfigurationError naming a field whose value no request would take.
     """
 
     temperature: float | None = None
@@ -324,6 +344,10 @@ class RequestOptions:
     logprobs: bool | None = None
     top_logprobs: int | None = None
     seed: int | None = None
+    top_k: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    parallel_tool_calls: bool | None = None
     service_tier: ServiceTier | None = None
     timeout: float | Timeouts | None = None
     deadline: float | None = None
@@ -333,5 +357,15 @@ class RequestOptions:
     sampling: SamplingParams | None = None
 
     def __post_init__(self) -> None:
-        check_extra_params(self.extra_params or {})
-        check_extra_headers(self.extra_headers or {})
+        # Read by a request, so that one set of rules holds for both, and kept as read: lists and dicts are copies.
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        given = {name: value for name, value in given.items() if value is not None}
+        try:
+            read = LLMRequest.model_validate({"model": "-", "messages": "-", **given})
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field_name = next((str(step) for step in problem["loc"][:1]), "")
+            text = problem["msg"].removeprefix("Value error, ").removeprefix(f"{field_name}: ")
+            raise ConfigurationError(f"RequestOptions.{field_name or 'sampling'}: {text}") from None
+        for name in given:
+            object.__setattr__(self, name, getattr(read, name))

@@ -443,6 +443,8 @@ class _Reply:
                 )
             while True:
                 if self._inflater is not None and (data := next(self._inflated, b"")):
+                    # A few bytes can become many pieces, which nobody waits for: others get their turn in between.
+                    await asyncio.sleep(0)
                     return data
                 # Most of a fast stream is here already: no timer, no future for it.
                 data = content.read_nowait() if content.exception() is None else self._take_last()

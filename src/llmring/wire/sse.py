@@ -8,9 +8,10 @@ U+0085, which JSON may hold bare, and so tears events apart. Decodes no text: th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 from llmring.exceptions import ResponseTooLargeError
-from llmring.wire.base import MAX_LINE_BYTES
+from llmring.wire.base import MAX_LINE_BYTES, MAX_STREAM_LINES
 
 _BOM = b"\xef\xbb\xbf"
 
@@ -21,8 +22,8 @@ class SSEDecoder:
     # State. _pieces: the line that has begun, as it came (joined once, when it ends, so that a long line in small
     # pieces costs linear time). _data: the data lines of the event that has begun. _name: its name. _after_cr: the last
     # byte was a CR, so that an LF that comes next belongs to it. _at_start: no line has ended yet, so that a BOM may
-    # still stand before it. _idle: nothing has begun; only then does `split_whole` hold.
-    __slots__ = ("_after_cr", "_at_start", "_data", "_data_size", "_idle", "_name", "_pieces", "_pieces_size")
+    # still stand before it. _idle: nothing has begun; only then does `split_whole` hold. _lines: how many have ended.
+    __slots__ = ("_after_cr", "_at_start", "_data", "_data_size", "_idle", "_lines", "_name", "_pieces", "_pieces_size")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -33,6 +34,7 @@ class SSEDecoder:
         self._after_cr = False
         self._at_start = True
         self._idle = True
+        self._lines = 0
 
     def split_whole(self, data: bytes) -> list[bytes] | None:
         """The short way, for what most reads are: whole events and nothing else. Gives their lines, unread, one item an
@@ -52,14 +54,18 @@ class SSEDecoder:
             for event in events:
                 if event[:6] != b"data: " or event.find(b"\n") >= 0:
                     return None
+        lines = self._lines + 2 * len(events)
+        if lines > MAX_STREAM_LINES:
+            return None
+        self._lines = lines
         self._after_cr = self._at_start = False
         return events
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
         """The events that these bytes complete, as (name, data). Must be iterated to its end.
 
-        Raises ResponseTooLargeError as soon as a line, or one event's lines together, pass the cap; nothing is kept
-        then.
+        Raises ResponseTooLargeError as soon as a line, or one event's lines together, pass the cap, and, after the events
+        of these bytes, where the stream has more lines than may be; nothing is kept then.
         """
         if self._after_cr and data[:1] == b"\n":
             data = data[1:]
@@ -76,21 +82,24 @@ class SSEDecoder:
             if event is not None:
                 yield event
             self._keep(line)
+        self._lines += len(rest)
+        if self._lines > MAX_STREAM_LINES:
+            self._drop(f"the stream has more than {MAX_STREAM_LINES} lines")
         self._idle = not (self._pieces or self._data or self._name)
 
-    def close(self) -> bytes | None:
-        """The bytes have ended: the data of an event that no blank line closed, None where there is none.
+    def close(self) -> tuple[str, bytes] | None:
+        """The bytes have ended: the event that no blank line closed, as (name, data), None where there is none.
 
-        The standard drops such an event. It is given out because servers end with `data: [DONE]` and no blank line.
+        The standard drops such an event. It is given out because servers end with `data: [DONE]`, or an error, and no
+        blank line. It may be cut.
         """
-        event = (self._end_line() if self._pieces else None) or self._end_event()
-        return None if event is None else event[1]
+        return (self._end_line() if self._pieces else None) or self._end_event()
 
     def _keep(self, piece: bytes) -> None:
         if piece:
             self._pieces_size += len(piece)
             if self._pieces_size > MAX_LINE_BYTES:
-                self._drop("line")
+                self._drop(f"a line is longer than {MAX_LINE_BYTES} bytes")
             self._pieces.append(piece)
 
     def _end_line(self) -> tuple[str, bytes] | None:
@@ -108,7 +117,7 @@ class SSEDecoder:
         if field == b"data":
             self._data_size += len(value) + 1
             if self._data_size > MAX_LINE_BYTES:
-                self._drop("event")
+                self._drop(f"an event is longer than {MAX_LINE_BYTES} bytes")
             self._data.append(value)
         elif field == b"event":
             self._name = value.decode(errors="replace")
@@ -121,7 +130,7 @@ class SSEDecoder:
         self._data_size = 0
         return (name, data) if data else None
 
-    def _drop(self, what: str) -> None:
+    def _drop(self, why: str) -> NoReturn:
         self._pieces.clear()
         self._data.clear()
-        raise ResponseTooLargeError(f"stream: a {what} is longer than {MAX_LINE_BYTES} bytes")
+        raise ResponseTooLargeError(f"stream: {why}")

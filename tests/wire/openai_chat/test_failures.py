@@ -29,6 +29,7 @@ STATUSES = {
     402: "QuotaExhaustedError",
     403: "ProviderAuthenticationError",
     404: "ModelNotFoundError",
+    410: "ModelNotFoundError",
     405: "InvalidRequestError",
     408: "ProviderTimeoutError",
     409: "ProviderResponseError",

@@ -58,6 +58,7 @@ _BY_STATUS: Final[Mapping[int, type[ProviderError]]] = {
     402: QuotaExhaustedError,
     403: ProviderAuthenticationError,
     404: ModelNotFoundError,
+    410: ModelNotFoundError,  # gone: retired
     408: ProviderTimeoutError,
     409: ProviderResponseError,
     425: ProviderResponseError,
@@ -106,6 +107,25 @@ def classify_inline(error: object) -> ProviderError:
         code=code,
         hint=_HINTS.get(cls),
     )
+
+
+def find_error(data: bytes, name: str = "") -> ProviderError | None:
+    """The typed error that the last bytes of a stream hold, which may be cut; None where they hold none. Never raises.
+
+    name: of the event that they belong to; "" for bytes that belong to none.
+    """
+    try:
+        value: object = parse_json(data, "stream")
+    except LLMRingError:
+        return None
+    if isinstance(value, list) and value:  # as in `_read_body`
+        value = cast("list[object]", value)[0]
+    if not isinstance(value, dict):
+        return None
+    given = cast("dict[str, Any]", value)
+    is_error = name == "error" or given.get("object") == "error"
+    error = given.get("error") or (given if is_error and not given.get("choices") else None)
+    return None if error is None else classify_inline(error)
 
 
 def encode_failure(status: int, message: str, *, code: str | None = None, type: str | None = None) -> bytes:

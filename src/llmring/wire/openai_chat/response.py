@@ -1,14 +1,12 @@
 """A plain reply of this dialect: read into the same events as a stream of it, and written as a server writes it.
 
-Also what reply and stream share: usage, citations, finish reasons, tool calls. Choice 0 alone is read.
+Also what reply and stream share: usage, citations, finish reasons. Choice 0 alone is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
-
-import orjson
 
 from llmring.exceptions import ConfigurationError, MalformedResponseError
 from llmring.schemas.events import (
@@ -20,22 +18,37 @@ from llmring.schemas.events import (
     RefusalDelta,
     Started,
     TextDelta,
-    ToolCallDelta,
-    ToolCallEnd,
-    ToolCallStart,
     UsageReported,
 )
 from llmring.schemas.response import Citation, FinishReason, LLMResponse, Usage
 from llmring.wire.base import parse_json
 from llmring.wire.openai_chat.failures import classify_inline
+from llmring.wire.openai_chat.tool_calls import CallReader, text_or_none
 
+# Which words mean what, in lower case. First OpenAI's own, then those that servers of the dialect add or pass on from
+# the model behind them, upper case included (https://github.com/QwenLM/qwen-code/issues/9882).
+_WORDS_OF: Final[Mapping[FinishReason, str]] = {
+    "stop": "stop eos eos_token stop_sequence end_turn complete",
+    "length": "length max_tokens model_length model_context_window_exceeded",
+    "tool_calls": "tool_calls function_call tool_use tool_call",
+    "content_filter": (
+        "content_filter content_filtered guardrail_intervened refusal "
+        "safety recitation blocklist prohibited_content spii"
+    ),
+}
+# OpenAI: https://platform.openai.com/docs/api-reference/chat/object
+# Together (eos): https://github.com/togethercomputer/openapi/blob/main/openapi.yaml
+# Text Generation Inference (eos_token, stop_sequence): TextGenerationFinishReason of npm's @huggingface/inference
+# Mistral (model_length): https://docs.mistral.ai/api
+# Anthropic (end_turn, max_tokens, stop_sequence, tool_use, refusal, model_context_window_exceeded):
+#   https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons
+# Bedrock (content_filtered, guardrail_intervened):
+#   https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_MessageStopEvent.html
+# Gemini (MAX_TOKENS, SAFETY, RECITATION, BLOCKLIST, PROHIBITED_CONTENT, SPII):
+#   https://docs.cloud.google.com/python/docs/reference/vertexai/1.134.0/vertexai.generative_models.FinishReason
+# Cohere (COMPLETE, MAX_TOKENS, STOP_SEQUENCE, TOOL_CALL): https://docs.cohere.com/reference/chat
 _FINISH_REASONS: Final[Mapping[str, FinishReason]] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-    "error": "error",
+    word: reason for reason, words in _WORDS_OF.items() for word in words.split()
 }
 
 
@@ -56,7 +69,7 @@ def decode(body: bytes) -> list[Event]:
     if not isinstance(message, dict):
         raise MalformedResponseError("reply: its choice holds no message")
     events: list[Event] = [Started(text_or_none(fields.get("id")), text_or_none(fields.get("model")) or "")]
-    calls = CallReader()
+    calls = CallReader(whole=True)
     read_message(cast("dict[str, Any]", message), calls, events)
     calls.end(events)
     read_logprobs(choice.get("logprobs"), events)
@@ -80,20 +93,20 @@ def _first_choice(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def finished(raw: str | None, *, has_calls: bool) -> Finished:
-    """The end, in our words and in the provider's. A word that nobody knows means that the model stopped.
+    """The end, in our words and in the provider's.
+
+    A word that nobody knows is `error`: whether the answer is whole is not known, and `stop` would say that it is. Of
+    the words that servers have of their own, most tell of an answer that was cut: vLLM's `abort`
+    (https://github.com/vllm-project/vllm/issues/57082), DeepSeek's `insufficient_system_resource`, watsonx's
+    `time_limit`. A reply without any word came to its end as HTTP counts it, and is `stop`.
 
     `stop` with tool calls is `tool_calls`: OpenAI itself says `stop` where tool_choice names a tool, as several servers
     do always, and whoever loops over tools wants one word to look at.
     """
-    reason = _FINISH_REASONS.get(raw or "", "stop")
+    reason = _FINISH_REASONS.get(raw.lower(), "error") if raw else "stop"
     if reason == "stop" and has_calls:
         reason = "tool_calls"
     return Finished(reason, raw)
-
-
-def text_or_none(value: object) -> str | None:
-    """A text that says something, None for anything else."""
-    return value if isinstance(value, str) and value else None
 
 
 def read_message(message: Mapping[str, Any], calls: CallReader, events: list[Event]) -> None:
@@ -113,8 +126,7 @@ def read_message(message: Mapping[str, Any], calls: CallReader, events: list[Eve
     given = message.get("tool_calls")
     if given:
         calls.read(given, events)
-    function_call = message.get("function_call")
-    if function_call:  # deprecated, and still what some servers say: one call, without an id
+    elif function_call := message.get("function_call"):  # the deprecated word for it: one call, without an id
         calls.read([{"function": function_call}], events)
     annotations = message.get("annotations")
     if isinstance(annotations, list):
@@ -180,111 +192,15 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
+_FLOATS_SKIP: Final = 2.0**53  # some servers count in floats, 12.0; from here on these skip whole numbers
+
+
 def _count(counts: object, name: str) -> int:
     # JSON makes dicts and ints of its own, never a subclass; asking for Mapping takes three times as long.
     value: Any = cast("dict[str, Any]", counts).get(name) if isinstance(counts, dict) else None
+    if type(value) is float and value.is_integer() and value < _FLOATS_SKIP:
+        value = int(value)
     return value if type(value) is int and value > 0 else 0
-
-
-class _Call:
-    """A tool call in the making. Its start is said once its name is known; arguments that come before that wait."""
-
-    __slots__ = ("arguments", "ended", "id", "index", "name")
-
-    def __init__(self, index: int, id: str) -> None:
-        self.index = index
-        self.id = id
-        self.name = ""
-        self.arguments: list[str] = []
-        self.ended = False
-
-    def is_whole(self) -> bool:
-        """Whether the arguments are a whole JSON value, so that nothing can follow."""
-        try:
-            orjson.loads("".join(self.arguments))
-        except orjson.JSONDecodeError:
-            return False
-        return True
-
-
-class CallReader:
-    """Tells parallel tool calls apart, as they come whole or in pieces, in turn or interleaved.
-
-    Servers mark a piece by `index`, by `id`, by both, or (one call a piece) by neither; they send id and name once or
-    with every piece; and some send every call under index 0, so that a new id together with a name begins a new call.
-    """
-
-    __slots__ = ("_by_id", "_by_key", "_calls")
-
-    def __init__(self) -> None:
-        self._calls: list[_Call] = []
-        self._by_key: dict[int, _Call] = {}
-        self._by_id: dict[str, _Call] = {}
-
-    @property
-    def count(self) -> int:
-        return len(self._calls)
-
-    def read(self, pieces: object, events: list[Event]) -> None:
-        if not isinstance(pieces, list):
-            raise MalformedResponseError("reply: tool_calls is no list")
-        for position, piece in enumerate(cast("list[object]", pieces)):
-            if not isinstance(piece, dict):
-                raise MalformedResponseError("reply: a tool call is no object")
-            self._read_piece(cast("dict[str, Any]", piece), position, events)
-
-    def end(self, events: list[Event]) -> None:
-        """No more pieces come. Raises MalformedResponseError for a call that has no name."""
-        for call in self._calls:
-            self._end_call(call, events)
-
-    def _read_piece(self, piece: Mapping[str, Any], position: int, events: list[Event]) -> None:
-        function = piece.get("function")
-        if function is not None and not isinstance(function, dict):
-            raise MalformedResponseError("reply: a tool call's function is no object")
-        given = cast("dict[str, Any]", function or {})
-        name = text_or_none(given.get("name"))
-        call = self._find(piece.get("index"), position, text_or_none(piece.get("id")), name, events)
-        arguments = given.get("arguments")
-        if isinstance(arguments, dict):  # a whole object where the dialect wants its JSON text
-            arguments = orjson.dumps(arguments).decode()
-        if arguments is not None and not isinstance(arguments, str):
-            raise MalformedResponseError("reply: a tool call's arguments are no text")
-        if name and not call.name:
-            call.name = name
-            events.append(ToolCallStart(call.index, call.id, name))
-            arguments = "".join(call.arguments) + (arguments or "")
-            call.arguments.clear()
-        if arguments:
-            call.arguments.append(arguments)
-            if call.name:
-                events.append(ToolCallDelta(call.index, arguments))
-
-    def _find(self, index: object, position: int, id: str | None, name: str | None, events: list[Event]) -> _Call:
-        marked = isinstance(index, int)
-        key = index if marked else position
-        call = self._by_id.get(id) if id and not marked else None
-        if call is None:
-            call = self._by_key.get(key)
-            if call is not None and id and id != call.id and (name or not marked):
-                call = None
-        if call is None:
-            # The one before it has ended if it is whole. If not, it may go on: some servers interleave.
-            last = self._calls[-1] if self._calls else None
-            if last is not None and last.name and last.is_whole():
-                self._end_call(last, events)
-            call = _Call(len(self._calls), id or f"call_{len(self._calls)}")
-            self._calls.append(call)
-            self._by_key[key] = call
-            self._by_id[call.id] = call
-        return call
-
-    def _end_call(self, call: _Call, events: list[Event]) -> None:
-        if not call.name:
-            raise MalformedResponseError("reply: a tool call has no name")
-        if not call.ended:
-            call.ended = True
-            events.append(ToolCallEnd(call.index))
 
 
 # The server side ----------------------------------------------------------------------------------------------------

@@ -16,9 +16,8 @@ from llmring.schemas.events import Event, Started, TextDelta, UsageReported
 from llmring.schemas.response import LLMResponse
 from llmring.schemas.tools import ToolCall
 from llmring.wire.base import parse_json
-from llmring.wire.openai_chat.failures import classify_inline
+from llmring.wire.openai_chat.failures import classify_inline, find_error
 from llmring.wire.openai_chat.response import (
-    CallReader,
     encode_annotations,
     encode_finish_reason,
     encode_logprobs,
@@ -27,11 +26,13 @@ from llmring.wire.openai_chat.response import (
     read_logprobs,
     read_message,
     read_usage,
-    text_or_none,
 )
+from llmring.wire.openai_chat.tool_calls import CallReader, text_or_none
 from llmring.wire.sse import SSEDecoder
 
 _DONE = b"[DONE]"
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+MAX_BARE_BYTES = 64 * 1024  # guess: errors have a few hundred
 
 
 class ChatStreamDecoder:
@@ -42,13 +43,18 @@ class ChatStreamDecoder:
     end without [DONE] do not conform to the dialect. A [DONE] before any finish reason is an interruption too: nobody
     said why it ended.
 
+    An error counts even where the bytes end before its blank line, and as bare JSON in the place of a stream: some
+    servers and proxies answer so, whatever the content type says.
+
     What goes wrong in the middle of a feed does not swallow the events before it: they are returned, `finished` turns
     true, and the next `feed` or `close` raises.
     """
 
-    __slots__ = ("_calls", "_done", "_failure", "_raw_reason", "_sse", "_started")
+    # _bare: what has come, as long as it may be bare JSON; None as soon as it cannot.
+    __slots__ = ("_bare", "_calls", "_done", "_failure", "_raw_reason", "_sse", "_started")
 
     def __init__(self) -> None:
+        self._bare: bytearray | None = bytearray()
         self._sse = SSEDecoder()
         self._calls = CallReader()
         self._raw_reason: str | None = None
@@ -67,6 +73,8 @@ class ChatStreamDecoder:
         events: list[Event] = []
         if self._done:
             return events
+        if self._bare is not None:
+            self._bare = _keep_bare(self._bare, data)
         try:
             whole = self._sse.split_whole(data)
             if whole is None:
@@ -87,11 +95,12 @@ class ChatStreamDecoder:
             raise self._failure
         if self._done:
             return []
-        tail = self._sse.close()
+        name, tail = self._sse.close() or ("", b"")
         events: list[Event] = []
         try:
-            if tail is None or tail.strip() != _DONE:
-                raise StreamInterruptedError(
+            if tail.strip() != _DONE:
+                error = find_error(tail, name) or find_error(bytes(self._bare or b""))
+                raise error or StreamInterruptedError(
                     "the stream ended before its end"
                     if self._started
                     else "the stream ended before anything of an answer came",
@@ -162,6 +171,16 @@ class ChatStreamDecoder:
             if self._raw_reason is None:
                 self._calls.end(events)
             self._raw_reason = text_or_none(reason) or self._raw_reason
+
+
+def _keep_bare(bare: bytearray, data: bytes) -> bytearray | None:
+    """What may be bare JSON, with the bytes that came next; None where it is none, or is too long for an error."""
+    if not bare:
+        data = data.lstrip(_BLANK)
+        if data and data[:1] not in (b"{", b"["):
+            return None
+    bare += data
+    return bare if len(bare) <= MAX_BARE_BYTES else None
 
 
 # The server side ----------------------------------------------------------------------------------------------------
