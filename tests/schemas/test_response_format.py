@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
 import socket
+import weakref
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
 from llmring.exceptions import ConfigurationError, SchemaConversionError, SchemaValidationError
@@ -227,6 +229,62 @@ def test_an_answer_that_does_not_fit_carries_text_and_place_and_quotes_neither(
     assert (error.content, error.path) == (text, path)
     for words in ("secret", "Atlantis", "Rome", "two"):
         assert words not in str(error)
+
+
+@pytest.mark.parametrize("failure", [KeyError, ZeroDivisionError, RecursionError])
+def test_whatever_a_validator_raises_is_a_typed_failure_that_carries_the_answer(failure: type[Exception]) -> None:
+    class Picky(BaseModel):
+        city: str
+
+        @field_validator("city")
+        @classmethod
+        def _known(cls, value: str) -> str:
+            raise failure(value)
+
+    text = '{"city": "secret"}'
+    error = _failure(_read(Picky), text)
+    assert error.content == text
+    assert isinstance(error.__cause__, failure)
+    assert f"Picky raised {failure.__name__}" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_whatever_a_type_raises_for_its_schema_is_a_typed_failure() -> None:
+    class Odd(BaseModel):
+        @classmethod
+        def __get_pydantic_json_schema__(cls, *_: Any) -> Any:
+            raise KeyError("secret")
+
+    with pytest.raises(SchemaConversionError, match="Odd has no JSON schema: making it raised KeyError"):
+        read_response_format(Odd)
+
+
+@pytest.mark.parametrize("kind", [City, CityData, CityDict], ids=["pydantic", "dataclass", "TypedDict"])
+def test_the_schema_of_a_type_is_made_once_and_nobody_changes_anothers(
+    kind: type[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _read(kind)
+    monkeypatch.setattr(TypeAdapter, "json_schema", None)
+    second = _read(kind)
+    assert first == second
+    assert first.schema is not None
+    first.schema.clear()
+    assert _read(kind) == second
+
+
+def test_a_type_that_was_asked_for_is_not_kept_alive() -> None:
+    def ask(n: int) -> list[weakref.ref[Any]]:
+        class Model(BaseModel):
+            n: int
+
+        data: Any = dataclasses.make_dataclass("Data", [("n", int)])
+        for kind in (Model, data):
+            _read(kind).parse(f'{{"n": {n}}}')
+        return [weakref.ref(Model), weakref.ref(data)]
+
+    gone = [ref for n in range(3) for ref in ask(n)]
+    gc.collect()
+    assert [ref() for ref in gone] == [None] * 6
 
 
 def test_text_is_never_read_as_json() -> None:

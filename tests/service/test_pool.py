@@ -300,3 +300,8 @@ async def test_a_request_id_is_plain_text_without_a_key(
     fake_provider.script(Answer("fine", headers={"x-request-id": value}))
     response = await ring.chat("fast", "Hi")
     assert response.request_id == "[31m***-7"
+    fake_provider.script(Fault.status(500, headers={"x-request-id": value}))
+    with pytest.raises(ProviderError) as caught:
+        await ring.chat("fast", "Hi")
+    assert caught.value.request_id == "[31m***-7"
+    assert keys["one"] not in repr(vars(caught.value))

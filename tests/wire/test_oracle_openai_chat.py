@@ -251,7 +251,8 @@ FULL = LLMResponse(
 ANSWERS = [FULL, LLMResponse(), LLMResponse("x")] + [
     LLMResponse.from_dict(json.loads((case / "response.json").read_bytes()))
     for case in CASES
-    if (case / "response.json").exists()
+    # The dialect has no word for an answer of which nobody knows whether it is whole.
+    if (case / "response.json").exists() and case.name != "finish_unknown_word"
 ]
 
 

@@ -68,6 +68,7 @@ class Exchange:
         error.message = self._scrubber.scrub_text(error.message)
         error.args = (error.message,)
         error.code = error.code and self._scrubber.scrub_text(error.code)
+        error.request_id = error.request_id and self._scrubber.scrub_text(error.request_id)
 
     async def _run(self, call: Call, candidate: Candidate, provider: BaseLLMProvider) -> Reply:
         request = call.request
@@ -101,7 +102,8 @@ class Exchange:
             if http is not None:
                 http.close()
                 if isinstance(failure, ProviderError):
-                    failure.request_id = failure.request_id or _request_id(http, self._scrubber)
+                    # Ours is cleaned and scrubbed; the dialect reads the header as it came.
+                    failure.request_id = _request_id(http, self._scrubber)
             if failure is not error:
                 raise failure from None
             raise

@@ -115,7 +115,7 @@ class ResponseFormat:
             raise SchemaValidationError(
                 f"a validator of {python_type.__name__} raised {type(error).__name__}",
                 content=text,
-                hint="validators say that a value does not fit with ValueError or AssertionError; see the error's cause",
+                hint="validators refuse a value with ValueError or AssertionError; see the error's cause",
             ) from error
 
 
@@ -257,8 +257,8 @@ def _nodes(schema: object) -> Iterator[dict[str, Any]]:
             level += cast("list[object]", item)
 
 
-# The JSON schema of a Python type, which costs 0.3 ms and is asked for twice with every call. Kept as bytes: they do not
-# refer to the type, so that it can go when its owner is done with it, and whoever changes a schema changes his own.
+# The JSON schema of a Python type, which costs 0.3 ms and is asked for twice with every call. Kept as bytes: they do
+# not refer to the type, which can go when its owner is done with it; and who changes a schema changes a copy.
 _SCHEMAS: WeakKeyDictionary[type[Any], bytes] = WeakKeyDictionary()
 
 

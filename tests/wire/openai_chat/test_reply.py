@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from llmring.exceptions import (
     MalformedResponseError,
     ProviderError,
+    ProviderRateLimitError,
     ResponseTooLargeError,
     StreamInterruptedError,
 )
@@ -25,6 +26,7 @@ from llmring.schemas.fold import fold
 from llmring.wire.base import MAX_JSON_DEPTH
 from llmring.wire.openai_chat import DIALECT
 from llmring.wire.openai_chat.response import read_usage
+from llmring.wire.openai_chat.stream import MAX_BARE_BYTES
 
 CASES = sorted((Path(__file__).parents[1] / "cases" / "openai_chat").iterdir())
 STREAMS = [(case / "wire_stream.sse").read_bytes() for case in CASES if (case / "wire_stream.sse").exists()]
@@ -65,7 +67,26 @@ STOP = _chunk({}, "stop")
         ("content_filter", False, "content_filter", "content_filter"),
         ("error", False, "error", "error"),
         ("stop", True, "tool_calls", "stop"),
+        ("eos", False, "stop", "eos"),
         ("eos_token", False, "stop", "eos_token"),
+        ("stop_sequence", False, "stop", "stop_sequence"),
+        ("end_turn", False, "stop", "end_turn"),
+        ("end_turn", True, "tool_calls", "end_turn"),
+        ("COMPLETE", False, "stop", "COMPLETE"),
+        ("max_tokens", False, "length", "max_tokens"),
+        ("MAX_TOKENS", False, "length", "MAX_TOKENS"),
+        ("model_length", False, "length", "model_length"),
+        ("model_context_window_exceeded", False, "length", "model_context_window_exceeded"),
+        ("tool_use", True, "tool_calls", "tool_use"),
+        ("TOOL_CALL", True, "tool_calls", "TOOL_CALL"),
+        ("SAFETY", False, "content_filter", "SAFETY"),
+        ("RECITATION", False, "content_filter", "RECITATION"),
+        ("PROHIBITED_CONTENT", False, "content_filter", "PROHIBITED_CONTENT"),
+        ("guardrail_intervened", False, "content_filter", "guardrail_intervened"),
+        ("refusal", False, "content_filter", "refusal"),
+        ("abort", False, "error", "abort"),
+        ("insufficient_system_resource", True, "error", "insufficient_system_resource"),
+        ("a word of tomorrow", False, "error", "a word of tomorrow"),
         ("", False, "stop", None),
         (None, False, "stop", None),
     ],
@@ -114,6 +135,68 @@ def test_an_error_does_not_swallow_the_events_before_it_and_is_raised_next() -> 
             again()
 
 
+def _end(data: bytes) -> ProviderError:
+    """The error that a stream of these bytes ends with, which `close` raises each time it is asked."""
+    decoder = DIALECT.decode_stream()
+    decoder.feed(data)
+    errors = list[ProviderError]()
+    for _ in range(2):
+        with pytest.raises(ProviderError) as caught:
+            decoder.close()
+        errors.append(caught.value)
+    assert errors[0] is errors[1]
+    return errors[0]
+
+
+ERROR = b'{"error":{"message":"slow down","type":"rate_limit_error"}}'
+
+
+@pytest.mark.spec("U17")
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"data: " + ERROR,
+        b"data: " + ERROR + b"\r",
+        b'event: error\ndata: {"message":"slow down","type":"rate_limit_error"}\n',
+        b'data: {"object":"error","message":"slow down","type":"rate_limit_error","code":429}',
+    ],
+    ids=["in a line without end", "in a line", "by the event's name", "by object"],
+)
+def test_an_error_at_the_end_counts_without_its_blank_line(tail: bytes) -> None:
+    for before in (b"", _chunk({"content": "x"})):
+        error = _end(before + tail)
+        assert isinstance(error, ProviderRateLimitError)
+        assert "slow down" in error.message
+
+
+@pytest.mark.spec("U17")
+@pytest.mark.parametrize(
+    "body", [ERROR, b"\xef\xbb\xbf\r\n " + ERROR + b"\n", b"[\n" + ERROR + b"\n]\n"], ids=["bare", "blank", "in a list"]
+)
+def test_a_bare_error_in_the_place_of_a_stream_counts(body: bytes) -> None:
+    assert isinstance(_end(body), ProviderRateLimitError)
+
+
+@pytest.mark.spec("X01")
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"data: " + ERROR[:-1],
+        ERROR[:-1],
+        ERROR + _chunk({"content": "x"}),
+        _chunk({"content": "x"}) + ERROR,
+        b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}',
+        b'{"choices":[{"index":0,"message":{"content":"x"},"finish_reason":"stop"}]}',
+        b'{"error": null}',
+        b"[]",
+        b'{"error":{"message":"' + b"x" * MAX_BARE_BYTES + b'"}}',
+    ],
+    ids=range(9),
+)
+def test_what_is_cut_or_no_error_at_the_end_is_an_interruption(data: bytes) -> None:
+    assert type(_end(data)) is StreamInterruptedError
+
+
 # Usage --------------------------------------------------------------------------------------------------------------
 
 
@@ -143,9 +226,28 @@ def test_an_error_does_not_swallow_the_events_before_it_and_is_raised_next() -> 
         ),
         ({}, Usage()),
         ({"prompt_tokens": None, "completion_tokens": "4", "prompt_tokens_details": None}, Usage()),
+        (
+            {
+                "prompt_tokens": 12.0,
+                "completion_tokens": 3.0,
+                "total_tokens": 17.0,
+                "completion_tokens_details": {"reasoning_tokens": 2.0},
+            },
+            Usage(12, 5, reasoning_tokens=2),
+        ),
+        ({"prompt_tokens": 1.5, "completion_tokens": 1e300}, Usage()),
+        ({"prompt_tokens": -3.0, "completion_tokens": 2.0**53}, Usage()),
         ({"prompt_tokens": -3, "completion_tokens": True, "completion_tokens_details": [1]}, Usage()),
     ],
-    ids=["plain", "details", "reasoning on top of the completion", "empty", "no numbers", "nonsense"],
+    ids=[
+        "plain",
+        "details",
+        "reasoning on top of the completion",
+        "empty",
+        "no numbers",
+        *("floats", "parts", "too many"),
+        "nonsense",
+    ],
 )
 def test_usage_is_read(given: dict[str, Any], wanted: Usage) -> None:
     assert read_usage(given) == wanted
@@ -192,6 +294,33 @@ def _calls(*deltas: dict[str, Any] | list[dict[str, Any]]) -> tuple[list[Event],
             [_piece(index=0, id="a", name="f", arguments="{}"), _piece(index=0, id="b", arguments="")],
             [("a", "f", "{}")],
         ),
+        (
+            [_piece(id="f", name="f", arguments='{"x":"}"}'), _piece(id="f", name="f", arguments='{"x":2}')],
+            [("f", "f", '{"x":"}"}'), ("f", "f", '{"x":2}')],
+        ),
+        (
+            [[_piece(id="f", name="f", arguments="{}"), _piece(id="f", name="f", arguments={"x": 2})]],
+            [("f", "f", "{}"), ("f", "f", '{"x":2}')],
+        ),
+        (
+            [_piece(name="f", arguments="{}"), _piece(name="f", arguments="{}")],
+            [("call_0", "f", "{}"), ("call_1", "f", "{}")],
+        ),
+        ([_piece(id="a", name="f"), _piece(id="a", name="g")], [("a", "f", ""), ("a", "g", "")]),
+        (
+            [
+                _piece(id="a", name="f", arguments='{"x":"\\'),
+                *(_piece(id="a", name="f", arguments=piece) for piece in ('"}', '", "y":{', "}", "}", " ", "")),
+            ],
+            [("a", "f", '{"x":"\\"}", "y":{}} ')],
+        ),
+        (
+            [
+                *(_piece(id="f", name="f", arguments=piece) for piece in "{}"),
+                *(_piece(id="f"), _piece(id="f", name="f", arguments="{"), _piece(id="f", arguments="}")),
+            ],
+            [("f", "f", "{}"), ("f", "f", "{}")],
+        ),
     ],
 )
 def test_the_pieces_of_a_call_find_each_other(deltas: list[Any], wanted: list[tuple[str, str, str]]) -> None:
@@ -211,6 +340,33 @@ def test_a_call_ends_at_the_next_one_only_where_nothing_can_follow() -> None:
     ]
     assert order[0] == [ToolCallStart, ToolCallEnd, ToolCallStart, ToolCallEnd]
     assert order[1] == [ToolCallStart, ToolCallStart, ToolCallEnd, ToolCallEnd]
+
+
+@pytest.mark.parametrize("index", [{}, {"index": 0}], ids=["without an index", "all with index 0"])
+@pytest.mark.parametrize("names", ["fff", "fgf"])
+def test_each_item_of_a_plain_reply_is_a_call_whatever_its_id(names: str, index: dict[str, int]) -> None:
+    calls = [_piece(**index, id="c", name=name, arguments=f"[{n}") for n, name in enumerate(names)]
+    read = fold(DIALECT.decode(_reply({"tool_calls": calls}))).tool_calls or []
+    assert [(call.id, call.name, call.raw_arguments) for call in read] == [
+        ("c", name, f"[{n}") for n, name in enumerate(names)
+    ]
+
+
+def test_a_call_said_in_both_words_is_one_call() -> None:
+    function = {"name": "f", "arguments": "{}"}
+    message = {"tool_calls": [{"id": "a", "function": function}], "function_call": function}
+    read = fold(DIALECT.decode(_reply(message))).tool_calls or []
+    assert [(call.id, call.raw_arguments) for call in read] == [("a", "{}")]
+
+
+def test_a_call_in_a_great_many_named_pieces_costs_linear_time() -> None:
+    # Counted by the test's own time limit: reading all arguments again with each piece would take minutes.
+    head, piece = (
+        _piece(id="a", name="f", arguments='{"x":"' + "y" * 500_000),
+        _piece(id="a", name="f", arguments="}" * 50),
+    )
+    _, calls = _calls(head, [piece] * 10_000)
+    assert len(calls) == 1
 
 
 def test_a_great_many_calls_cost_linear_time() -> None:

@@ -27,11 +27,13 @@ def _read(*frames: bytes) -> LLMResponse:
     return fold(events + decoder.close())
 
 
-ANSWERS = [
-    LLMResponse.from_dict(json.loads((c / "response.json").read_bytes()))
-    for c in CASES
-    if (c / "response.json").exists()
-]
+READ = {
+    case.name: LLMResponse.from_dict(json.loads((case / "response.json").read_bytes()))
+    for case in CASES
+    if (case / "response.json").exists()
+}
+# The dialect has no word for an answer of which nobody knows whether it is whole.
+ANSWERS = {name: response for name, response in READ.items() if response.finish_reason != "error"}
 
 
 def _as_written(response: LLMResponse) -> dict[str, Any]:
@@ -65,7 +67,7 @@ RESPONSES = st.builds(
 )
 
 
-@pytest.mark.parametrize("response", ANSWERS, ids=[c.name for c in CASES if (c / "response.json").exists()])
+@pytest.mark.parametrize("response", ANSWERS.values(), ids=ANSWERS)
 def test_what_we_write_as_a_server_we_read_as_a_client(response: LLMResponse) -> None:
     wanted = _as_written(response)
     assert fold(DIALECT.decode(orjson.dumps(encode_reply(response)))).to_dict() == wanted
