@@ -22,7 +22,7 @@ MAX_BODY_BYTES = 20 * 1024 * 1024
 MAX_STREAM_BYTES = 64 * 1024 * 1024
 MAX_LINE_BYTES = 1024 * 1024
 # Lines cost time, however short: 64 MiB of empty ones take 15 s. 128,000 tokens, an event of 2 or 3 lines each, are 384,000.
-MAX_STREAM_LINES = 1_000_000
+MAX_STREAM_LINES = 500_000
 MAX_JSON_DEPTH = 64  # guess: vendors' deepest replies (tool schemas echoed back) stay under 20
 # Lists and objects. The densest real replies, with 20 alternatives for each token, spend 24 bytes on one: 870,000 in 20 MiB.
 # Of empty ones 20 MiB hold 7 million: half a gigabyte, and seconds in which nothing else runs.
