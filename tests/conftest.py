@@ -8,8 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from llmring import env
+
+# The same examples at every run, and no test fails because the machine was slow.
+settings.register_profile(
+    "llmring", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("llmring")
 
 pytest_plugins = ["pytester"]
 

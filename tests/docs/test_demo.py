@@ -25,7 +25,7 @@ def test_the_demo_streams_structures_and_fails_over_and_writes_nothing(tmp_path:
         env={"HOME": str(home), "TMPDIR": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=150,
         check=False,
     )
 
