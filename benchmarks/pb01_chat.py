@@ -16,6 +16,8 @@ _METHOD = (
 )
 _ROUNDS = 9
 _AT_ONCE = 64
+_OTHERS = ("openai_responses", "anthropic_messages", "gemini_generate", "ollama_chat")
+_OTHERS_ROUNDS = 5
 
 
 def run(cores: Cores) -> Result:
@@ -34,5 +36,26 @@ def run(cores: Cores) -> Result:
             _ROUNDS,
         )
     floor, ours, vendor = (Series(who, "µs", tuple(values)) for who, values in taken.items())
-    checks = (ratio_at_most(ours, floor, 2.0), ratio_at_most(ours, vendor, 1 / 6))
-    return Result(budget, title, _METHOD, (floor, ours, vendor), checks)
+    series, checks = [floor, ours, vendor], [ratio_at_most(ours, floor, 2.0), ratio_at_most(ours, vendor, 1 / 6)]
+    for dialect in _OTHERS:
+        floor, ours = _measure_dialect(cores, dialect)
+        series += [floor, ours]
+        checks.append(ratio_at_most(ours, floor, 2.0))
+    return Result(budget, title, _METHOD, tuple(series), tuple(checks))
+
+
+def _measure_dialect(cores: Cores, dialect: str) -> tuple[Series, Series]:
+    with (
+        serve(cores.other) as url,
+        Contestant("bare_aiohttp", url, dialect) as bare,
+        Contestant("llmring_ring", url, dialect) as ring,
+    ):
+        taken = take_turns(
+            {
+                f"bare aiohttp, {dialect}": partial(bare.run, "chat", "hello", count=3000, at_once=_AT_ONCE),
+                f"llmring, {dialect}": partial(ring.run, "chat", "hello", count=3000, at_once=_AT_ONCE),
+            },
+            _OTHERS_ROUNDS,
+        )
+    floor, ours = (Series(who, "µs", tuple(values)) for who, values in taken.items())
+    return floor, ours

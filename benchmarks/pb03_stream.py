@@ -9,7 +9,7 @@ from benchmarks.result import Result, Series, at_most
 from benchmarks.rounds import take_turns
 
 budget = "PB03"
-title = "`chat_stream`, OpenAI dialect: CPU a chunk, streams of 500 chunks, 16 at once"
+title = "`chat_stream`: CPU a chunk, streams of 500 chunks, 16 at once"
 _METHOD = (
     "The server writes each chunk by itself, as fast as it is taken. The whole stream's CPU, its request included, "
     "divided by its text chunks."
@@ -17,6 +17,8 @@ _METHOD = (
 _ROUNDS = 9
 _MODEL = "chunks-500"
 _AT_ONCE = 16
+_OTHERS = {"openai_responses": 10.0, "anthropic_messages": 12.0, "gemini_generate": 10.0, "ollama_chat": 10.0}
+_OTHERS_ROUNDS = 5
 
 
 def run(cores: Cores) -> Result:
@@ -35,4 +37,26 @@ def run(cores: Cores) -> Result:
             _ROUNDS,
         )
     floor, ours, vendor = (Series(who, "µs", tuple(values)) for who, values in taken.items())
-    return Result(budget, title, _METHOD, (floor, ours, vendor), (at_most(ours, 10.0),))
+    series, checks = [floor, ours, vendor], [at_most(ours, 10.0)]
+    for dialect, limit in _OTHERS.items():
+        floor, ours = _measure_dialect(cores, dialect)
+        series += [floor, ours]
+        checks.append(at_most(ours, limit))
+    return Result(budget, title, _METHOD, tuple(series), tuple(checks))
+
+
+def _measure_dialect(cores: Cores, dialect: str) -> tuple[Series, Series]:
+    with (
+        serve(cores.other) as url,
+        Contestant("bare_aiohttp", url, dialect) as bare,
+        Contestant("llmring_ring", url, dialect) as ring,
+    ):
+        taken = take_turns(
+            {
+                f"bare aiohttp, {dialect}": partial(bare.run, "stream", _MODEL, count=128, at_once=_AT_ONCE),
+                f"llmring, {dialect}": partial(ring.run, "stream", _MODEL, count=128, at_once=_AT_ONCE),
+            },
+            _OTHERS_ROUNDS,
+        )
+    floor, ours = (Series(who, "µs", tuple(values)) for who, values in taken.items())
+    return floor, ours

@@ -57,12 +57,12 @@ def serve(core: int | None) -> Generator[str]:
 class Contestant:
     """Somebody who is measured: `worker.py` in a process of its own. Use it as a context manager.
 
-    name: a module of `contestants/`. python: the interpreter of the environment that has what it imports.
+    name: a module of `contestants/`. dialect: what it speaks. python: the interpreter of the environment that has what it imports.
     """
 
-    def __init__(self, name: str, base_url: str, *, python: str = sys.executable) -> None:
+    def __init__(self, name: str, base_url: str, dialect: str = "openai_chat", *, python: str = sys.executable) -> None:
         self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.worker", name, base_url],
+            [python, "-m", "benchmarks.worker", name, base_url, dialect],
             cwd=ROOT,
             env=_ENVIRON,
             stdin=subprocess.PIPE,

@@ -27,12 +27,12 @@ class Client(Protocol):
         ...
 
 
-Open = Callable[[str], AbstractAsyncContextManager[Client]]
+Open = Callable[[str, str], AbstractAsyncContextManager[Client]]
 
 
-async def main(name: str, base_url: str) -> None:
+async def main(name: str, base_url: str, dialect: str) -> None:
     open_client: Open = import_module(f"benchmarks.contestants.{name}").open_client
-    async with open_client(base_url) as client:
+    async with open_client(base_url, dialect) as client:
         while line := await asyncio.to_thread(sys.stdin.readline):
             asked = json.loads(line)
             run = client.chat if asked["kind"] == "chat" else client.stream

@@ -107,3 +107,18 @@ def test_a_yes_is_a_yes(value: str) -> None:
 @pytest.mark.parametrize("value", [None, "", "0", "false", "no", "off", "2", "maybe"])
 def test_anything_else_is_a_no(value: str | None) -> None:
     assert not env.is_set(env.LLMRING_LOCKED, {} if value is None else {env.LLMRING_LOCKED: value})
+
+
+@pytest.mark.spec("S06")
+@pytest.mark.parametrize("dotenv", [False, True])
+def test_the_environment_shows_no_value_where_an_error_reporter_prints_it(
+    monkeypatch: pytest.MonkeyPatch, dotenv: bool
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-process")
+    Path(".env").write_text("CO_API_KEY=key-of-dotenv\n")
+    environ = env.load(dotenv)
+    assert env.get("OPENAI_API_KEY", environ) == "sk-of-the-process"
+    assert env.get("CO_API_KEY", environ) == ("key-of-dotenv" if dotenv else None)
+    assert "variables" in repr(environ)
+    assert "sk-of" not in f"{environ}{environ!r}"
+    assert "key-of" not in f"{environ}{environ!r}"

@@ -26,7 +26,6 @@ import llmring
 from llmring import files
 from llmring.exceptions import ConfigurationError
 from llmring.files import (
-    MAX_FILE_BYTES,
     analyze_image,
     compare_images,
     create_base64_image_content,
@@ -38,6 +37,8 @@ from llmring.files import (
     get_file_mime_type,
     validate_image_file,
 )
+from llmring.media import local
+from llmring.media.local import MAX_FILE_BYTES
 from llmring.schemas import ImagePart, LLMRequest, Message, Part, Role, TextPart
 
 IMAGES = Path(__file__).parent / "images"
@@ -69,6 +70,7 @@ def bomb(width: int, height: int) -> bytes:
 # The ten, as documented
 
 
+@pytest.mark.spec("U51")
 def test_the_ten_have_the_documented_signatures() -> None:
     wanted = {
         "encode_file_to_base64": ["path"],
@@ -115,6 +117,7 @@ def test_all_ten_come_from_the_top(name: str) -> None:
     assert name in llmring.__all__
 
 
+@pytest.mark.spec("U20")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", [str, Path])
 def test_a_file_as_base64_type_and_data_url(name: str, kind: Callable[[Path], str | Path]) -> None:
@@ -155,6 +158,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.spec("U20")
 @pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 def test_every_source_gives_the_same_image(source: Callable[[], Any]) -> None:
     assert create_image_content(source()) == [ImagePart(data=PNG, media_type="image/png")]
@@ -173,6 +177,7 @@ def test_a_url_is_passed_on_and_not_fetched() -> None:
     )
 
 
+@pytest.mark.spec("U20")
 def test_several_images_keep_their_order_behind_the_text() -> None:
     content = create_multi_image_content([PNG, "https://example.org/b.png", IMAGES / "baseline.jpg"], "compare")
     assert content == [
@@ -183,6 +188,7 @@ def test_several_images_keep_their_order_behind_the_text() -> None:
     ]
 
 
+@pytest.mark.spec("U20")
 def test_base64_with_its_type_becomes_an_image_that_keeps_the_type() -> None:
     encoded = base64.b64encode(JPEG).decode()
     assert create_base64_image_content(encoded, "image/jpeg", "look") == [TextPart(text="look"), ImagePart(data=JPEG)]
@@ -191,6 +197,7 @@ def test_base64_with_its_type_becomes_an_image_that_keeps_the_type() -> None:
     )
 
 
+@pytest.mark.spec("U20")
 def test_prompts_have_defaults_and_give_way_to_yours() -> None:
     for content in (extract_text_from_image(PNG), compare_images(PNG, JPEG)):
         assert isinstance(content[0], TextPart)
@@ -199,6 +206,7 @@ def test_prompts_have_defaults_and_give_way_to_yours() -> None:
     assert compare_images(PNG, JPEG, "which?") == [TextPart(text="which?"), ImagePart(data=PNG), ImagePart(data=JPEG)]
 
 
+@pytest.mark.spec("U51", "U52")
 def test_the_result_goes_straight_into_a_message_and_a_request() -> None:
     content = analyze_image(IMAGES / "plain.png", "what is it?")
     request = LLMRequest(model="vision", messages=[Message(role="user", content=content)])
@@ -217,6 +225,7 @@ def refusal(source: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.spec("U20")
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "missing.png"
     for use in (encode_file_to_base64, get_file_mime_type, create_data_url, create_image_content):
@@ -225,6 +234,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert validate_image_file(path) is False
 
 
+@pytest.mark.spec("U20")
 @pytest.mark.parametrize("kind", ["folder", "fifo", "device", "socket", "link to a folder"])
 def test_what_is_no_regular_file_is_refused_at_once(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "it.png"
@@ -272,11 +282,13 @@ def test_a_name_that_no_file_can_have_is_a_typed_error(name: str) -> None:
     assert len(refusal(name)) < 300
 
 
+@pytest.mark.spec("U20")
 @pytest.mark.parametrize("source", [None, 3, ["a.png"], object()])
 def test_what_is_no_source_is_a_typed_error_that_lists_the_kinds(source: object) -> None:
     assert "give a path, or for images bytes, an http(s) URL or a data URL" in refusal(source)
 
 
+@pytest.mark.spec("U20")
 @pytest.mark.parametrize(
     ("data", "words"),
     [
@@ -308,8 +320,8 @@ def test_a_file_that_is_no_image_is_refused_by_name(data: bytes, words: str, tmp
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("data:image/png;base64,@@@", "data URL: image: the data URL's base64 is broken"),
-        ("data:image/png,plain", "data URL: image: a data URL must read"),
+        ("data:image/png;base64,@@@", "data URL: the data URL's base64 is broken"),
+        ("data:image/png,plain", "data URL: a data URL must read"),
         (f"data:text/plain;base64,{base64.b64encode(b'x').decode()}", "must start with image/"),
         (f"data:image/png;base64,{base64.b64encode(PNG[:20]).decode()}", "header is broken"),
         ("ftp://example.org/a.png", "cannot be read"),
@@ -320,6 +332,7 @@ def test_a_url_that_is_no_image_is_refused(source: str, words: str) -> None:
     assert words in refusal(source)
 
 
+@pytest.mark.spec("U20")
 @pytest.mark.parametrize(
     ("b64", "mime", "words"),
     [
@@ -347,14 +360,14 @@ def test_a_single_image_or_none_is_no_list_of_images() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_size_of_every_format_is_read_from_its_header(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_IMAGE_PIXELS", 37 * 21)
+    monkeypatch.setattr(local, "MAX_IMAGE_PIXELS", 37 * 21)
     assert validate_image_file(IMAGES / name)
-    monkeypatch.setattr(files, "MAX_IMAGE_PIXELS", 37 * 21 - 1)
+    monkeypatch.setattr(local, "MAX_IMAGE_PIXELS", 37 * 21 - 1)
     assert f"{name}: 37 × 21 pixels" in refusal(IMAGES / name)
 
 
 def test_old_bitmaps_and_bitmaps_from_the_top_have_sizes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_IMAGE_PIXELS", 1)
+    monkeypatch.setattr(local, "MAX_IMAGE_PIXELS", 1)
     core = b"BM" + bytes(12) + struct.pack("<IHH", 12, 37, 21) + bytes(10)
     from_the_top = b"BM" + bytes(12) + struct.pack("<Iii", 40, 37, -21) + bytes(40)
     assert "37 × 21" in refusal(core)
@@ -362,7 +375,7 @@ def test_old_bitmaps_and_bitmaps_from_the_top_have_sizes_too(monkeypatch: pytest
 
 
 def test_fill_bytes_before_a_jpeg_marker_are_stepped_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_IMAGE_PIXELS", 1)
+    monkeypatch.setattr(local, "MAX_IMAGE_PIXELS", 1)
     assert "37 × 21" in refusal(JPEG[:2] + b"\xff" * 100 + JPEG[2:])
 
 
@@ -420,7 +433,7 @@ def test_bytes_and_base64_over_20_mib_are_refused() -> None:
 
 
 def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_FILE_BYTES", len(PNG))
+    monkeypatch.setattr(local, "MAX_FILE_BYTES", len(PNG))
     assert validate_image_file(IMAGES / "plain.png")
     (tmp_path / "more.png").write_bytes(PNG + b"\0")
     assert not validate_image_file(tmp_path / "more.png")

@@ -178,3 +178,18 @@ def test_no_secret_survives_whatever_stands_around_it(values: list[str], data: s
     for value in values:
         if "*" not in value:
             assert value.encode("utf-8", "surrogatepass") not in encoded
+
+
+@pytest.mark.spec("U22")
+def test_of_tokens_that_are_renewed_all_day_the_last_few_are_hidden() -> None:
+    scrubber = Scrubber()
+    scrubber.add(Secret("a-key-that-stays"))
+    for number in range(1000):
+        scrubber.add_renewed("vertex", Secret(f"token-number-{number:04}"))
+    scrubber.add_renewed("azure", Secret("another-owners-token"))
+    assert scrubber.scrub_text("token-number-0999 token-number-0998 another-owners-token a-key-that-stays") == (
+        "*** *** *** ***"
+    )
+    assert scrubber.scrub_text("token-number-0001") == "token-number-0001", (
+        "it has long ended; a list of all would grow"
+    )

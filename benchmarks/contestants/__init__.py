@@ -1,4 +1,5 @@
-"""Who is measured. Each module has `open_client(base_url)`, an async context manager of a `benchmarks.worker.Client`.
+"""Who is measured. Each module has `open_client(base_url, dialect)`, an async context manager of a
+`benchmarks.worker.Client`.
 
 All send the same prompt, and read the answer as far as a program needs that uses it: text, finish reason, token counts.
 """

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contestants import KEY, PROMPT
 from llmring import LLMRequest, LLMRing, Message, StreamEventType
@@ -21,30 +22,45 @@ name = "default"
 _BINDING = """
 [[profiles.default.bindings]]
 alias = "{alias}"
-models = ["openai:{alias}", "anthropic:claude-sonnet-5-5"]
+models = ["{provider}:{alias}", "llamacpp:another"]
 """
 _ROW = """
 [[locked]]
-id = "openai:{alias}"
+id = "{provider}:{alias}"
 price = {{ input = "2", output = "10", cache_read = "0.2" }}
 price_as_of = "2026-11-20"
 price_source = "made up"
 """
 
 
-def write_lock(folder: Path, aliases: list[str]) -> Path:
+# Who speaks each dialect, and is called in its place.
+SPEAKERS = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "anthropic_messages": "anthropic",
+    "gemini_generate": "google",
+    "ollama_chat": "ollama",
+}
+
+
+def write_lock(folder: Path, aliases: list[str], provider: str = "openai") -> Path:
     """A lockfile that binds each alias to a pool of two, with the facts of the first."""
-    bindings = "".join(_BINDING.format(alias=alias) for alias in aliases)
-    rows = "".join(_ROW.format(alias=alias) for alias in aliases)
+    bindings = "".join(_BINDING.format(alias=alias, provider=provider) for alias in aliases)
+    rows = "".join(_ROW.format(alias=alias, provider=provider) for alias in aliases)
     path = folder / "llmring.lock"
     path.write_text(LOCK + bindings + rows)
     return path
 
 
-def make_ring(base_url: str, lockfile: Path, *, alias_cache_size: int = 1000) -> LLMRing:
+def make_ring(base_url: str, lockfile: Path, *, dialect: str = "openai_chat", alias_cache_size: int = 1000) -> LLMRing:
+    options: dict[str, Any] = {"base_url": base_url, "dialect": dialect}
+    if dialect == "ollama_chat":
+        options["base_url"] = base_url.removesuffix("/v1") + "/api"
+    else:
+        options["api_key"] = KEY
     return LLMRing(
         lockfile_path=lockfile,
-        providers={"openai": {"base_url": base_url, "api_key": KEY}},
+        providers={SPEAKERS[dialect]: options},
         alias_cache_size=alias_cache_size,
     )
 
@@ -74,8 +90,8 @@ class RingClient:
 
 
 @asynccontextmanager
-async def open_client(base_url: str) -> AsyncGenerator[RingClient]:
+async def open_client(base_url: str, dialect: str) -> AsyncGenerator[RingClient]:
     with tempfile.TemporaryDirectory() as folder:
-        lockfile = write_lock(Path(folder), ["hello", "chunks-500", "chunks-500-joined"])
-        async with make_ring(base_url, lockfile) as ring:
+        lockfile = write_lock(Path(folder), ["hello", "chunks-500", "chunks-500-joined"], SPEAKERS[dialect])
+        async with make_ring(base_url, lockfile, dialect=dialect) as ring:
             yield RingClient(ring)

@@ -37,6 +37,7 @@ class SDKClient:
 
 
 @asynccontextmanager
-async def open_client(base_url: str) -> AsyncGenerator[SDKClient]:
+async def open_client(base_url: str, dialect: str) -> AsyncGenerator[SDKClient]:
+    assert dialect == "openai_chat"
     async with AsyncOpenAI(api_key=KEY, base_url=base_url, max_retries=0) as client:
         yield SDKClient(client)

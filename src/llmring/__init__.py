@@ -2,7 +2,7 @@
 
 The floors, from the top; each may look down, never up:
     doors   cli, testing
-    work    service_extended, service, conversations, files
+    work    service_extended, service, standalone, conversations, files
     call    calls, resilience
     reach   resolver, lockfile, registry, providers, transport
     wire    wire
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         MalformedResponseError,
         MissingCredentialError,
         ModelNotFoundError,
+        NotSupportedError,
         ProfileNotFoundError,
         ProviderAuthenticationError,
         ProviderConnectionError,
@@ -53,8 +54,11 @@ if TYPE_CHECKING:
         UnsafeURLError,
     )
     from llmring.files import (
+        File,
+        Image,
         analyze_image,
         compare_images,
+        content_to_dicts,
         create_base64_image_content,
         create_data_url,
         create_image_content,
@@ -64,11 +68,24 @@ if TYPE_CHECKING:
         get_file_mime_type,
         validate_image_file,
     )
+    from llmring.providers.availability import (
+        ANTHROPIC_AVAILABLE,
+        GOOGLE_AVAILABLE,
+        OLLAMA_AVAILABLE,
+        OPENAI_AVAILABLE,
+    )
     from llmring.providers.base import BaseLLMProvider
+    from llmring.providers.custom import CustomProvider, Provider
     from llmring.providers.declared import ProviderOptions
     from llmring.schemas import (
+        AnthropicOptions,
         Citation,
+        CohereEmbeddingOptions,
+        ComputerUse,
+        EmbeddingOptions,
+        EmbeddingResponse,
         FilePart,
+        GoogleOptions,
         ImagePart,
         LLMRequest,
         LLMResponse,
@@ -76,8 +93,11 @@ if TYPE_CHECKING:
         MessageInput,
         ModelInfo,
         ModelRef,
+        OllamaOptions,
+        OpenAIOptions,
         Part,
         RequestOptions,
+        RerankResponse,
         Role,
         SamplingParams,
         StreamChunk,
@@ -86,29 +106,48 @@ if TYPE_CHECKING:
         ThinkingPart,
         Timeouts,
         Timing,
+        TokenCount,
         ToolCall,
         ToolOutputPart,
         ToolUsePart,
         Usage,
         normalize_messages,
     )
+    from llmring.schemas.uploads import FileUploadStrategy, UploadedFile
     from llmring.service import LLMRing
     from llmring.service_extended import LLMRingExtended
+    from llmring.standalone import AnthropicProvider, GoogleProvider, OllamaProvider, OpenAIProvider, StandaloneProvider
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ANTHROPIC_AVAILABLE",
+    "GOOGLE_AVAILABLE",
+    "OLLAMA_AVAILABLE",
+    "OPENAI_AVAILABLE",
     "AliasNotFoundError",
+    "AnthropicOptions",
+    "AnthropicProvider",
     "AttemptRecord",
     "BaseLLMProvider",
     "ChatStream",
     "CircuitBreakerError",
     "Citation",
+    "CohereEmbeddingOptions",
+    "ComputerUse",
     "ConfigurationError",
     "ContextLengthError",
     "ConversationManager",
+    "CustomProvider",
     "DeadlineExceededError",
+    "EmbeddingOptions",
+    "EmbeddingResponse",
+    "File",
     "FilePart",
+    "FileUploadStrategy",
+    "GoogleOptions",
+    "GoogleProvider",
+    "Image",
     "ImagePart",
     "InvalidRequestError",
     "LLMRequest",
@@ -125,8 +164,14 @@ __all__ = [
     "ModelInfo",
     "ModelNotFoundError",
     "ModelRef",
+    "NotSupportedError",
+    "OllamaOptions",
+    "OllamaProvider",
+    "OpenAIOptions",
+    "OpenAIProvider",
     "Part",
     "ProfileNotFoundError",
+    "Provider",
     "ProviderAuthenticationError",
     "ProviderConnectionError",
     "ProviderError",
@@ -137,6 +182,7 @@ __all__ = [
     "ProviderTimeoutError",
     "QuotaExhaustedError",
     "RequestOptions",
+    "RerankResponse",
     "ResponseTimeoutError",
     "ResponseTooLargeError",
     "Role",
@@ -144,6 +190,7 @@ __all__ = [
     "SchemaConversionError",
     "SchemaValidationError",
     "ServiceClosedError",
+    "StandaloneProvider",
     "StreamChunk",
     "StreamEventType",
     "StreamInterruptedError",
@@ -151,15 +198,18 @@ __all__ = [
     "ThinkingPart",
     "Timeouts",
     "Timing",
+    "TokenCount",
     "ToolCall",
     "ToolExecutionError",
     "ToolOutputPart",
     "ToolUsePart",
     "UnsafeURLError",
+    "UploadedFile",
     "Usage",
     "__version__",
     "analyze_image",
     "compare_images",
+    "content_to_dicts",
     "create_base64_image_content",
     "create_data_url",
     "create_image_content",
@@ -191,6 +241,7 @@ _load = lazy_names(
             "MalformedResponseError",
             "MissingCredentialError",
             "ModelNotFoundError",
+            "NotSupportedError",
             "ProfileNotFoundError",
             "ProviderAuthenticationError",
             "ProviderConnectionError",
@@ -210,8 +261,11 @@ _load = lazy_names(
             "UnsafeURLError",
         ),
         "files": (
+            "File",
+            "Image",
             "analyze_image",
             "compare_images",
+            "content_to_dicts",
             "create_base64_image_content",
             "create_data_url",
             "create_image_content",
@@ -220,6 +274,12 @@ _load = lazy_names(
             "extract_text_from_image",
             "get_file_mime_type",
             "validate_image_file",
+        ),
+        "providers.availability": (
+            "ANTHROPIC_AVAILABLE",
+            "GOOGLE_AVAILABLE",
+            "OLLAMA_AVAILABLE",
+            "OPENAI_AVAILABLE",
         ),
         "providers.base": ("BaseLLMProvider",),
         "providers.declared": ("ProviderOptions",),
@@ -238,11 +298,36 @@ _load = lazy_names(
         ),
         "schemas.model_info": ("ModelInfo",),
         "schemas.model_ref": ("ModelRef",),
-        "schemas.request": ("LLMRequest", "RequestOptions", "SamplingParams", "Timeouts"),
+        "schemas.provider_options": (
+            "AnthropicOptions",
+            "CohereEmbeddingOptions",
+            "GoogleOptions",
+            "OllamaOptions",
+            "OpenAIOptions",
+        ),
+        "schemas.request": ("ComputerUse", "LLMRequest", "RequestOptions", "SamplingParams", "Timeouts"),
         "schemas.response": ("Citation", "LLMResponse", "StreamChunk", "StreamEventType", "Timing", "Usage"),
         "schemas.tools": ("ToolCall",),
         "service": ("LLMRing",),
         "service_extended": ("LLMRingExtended",),
+        "schemas.embedding": (
+            "EmbeddingOptions",
+            "EmbeddingResponse",
+        ),
+        "schemas.rerank": ("RerankResponse",),
+        "schemas.uploads": ("FileUploadStrategy", "UploadedFile"),
+        "schemas.token_count": ("TokenCount",),
+        "providers.custom": (
+            "CustomProvider",
+            "Provider",
+        ),
+        "standalone": (
+            "AnthropicProvider",
+            "GoogleProvider",
+            "OllamaProvider",
+            "OpenAIProvider",
+            "StandaloneProvider",
+        ),
     },
 )
 

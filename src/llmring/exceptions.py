@@ -9,6 +9,7 @@ LLMRingError
 │   ├── ProviderNotFoundError         no such provider
 │   ├── UnsafeURLError                a URL that may not be fetched from here
 │   ├── SchemaConversionError         a Python type has no JSON schema
+│   ├── NotSupportedError             a provider has no way to do what was asked
 │   ├── ServiceClosedError            used after close()
 │   └── LiveRequestError              a test that may not leave this machine tried to
 ├── ProviderError                     a provider did not answer as asked
@@ -118,6 +119,10 @@ class UnsafeURLError(ConfigurationError):
 
 class SchemaConversionError(ConfigurationError):
     """A Python type given as `response_format` cannot be written as JSON schema."""
+
+
+class NotSupportedError(ConfigurationError):
+    """The provider has no way to do what was asked, such as embeddings where it makes none; the hint names who can."""
 
 
 class ServiceClosedError(ConfigurationError):

@@ -1,4 +1,4 @@
-"""Files into message content: base64, data URLs, and the parts of an image prompt.
+"""Files into message content: `File` and `Image`, base64, data URLs, and the parts of an image prompt.
 
 Reads regular files only, up to a size, and looks at an image's header before anyone decodes it. URLs are passed on, never
 fetched here.
@@ -8,37 +8,116 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
 import os
-import re
-import struct
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import ValidationError
 
 from llmring.exceptions import ConfigurationError
-from llmring.regular_file import NotARegularFileError, read_regular_file
-from llmring.schemas.messages import ImagePart, Part, TextPart, sniff_image_type
+from llmring.media.local import (
+    MAX_DOCUMENT_BYTES,
+    MAX_FILE_BYTES,
+    PathInput,
+    check_image,
+    check_limits,
+    media_type_of,
+    read_file,
+    read_head,
+    show_path,
+    too_large,
+)
+from llmring.schemas.media_parts import BasePart, FilePart, ImageDetail, ImagePart, JSONDict
+from llmring.schemas.parts import Part, TextPart
 
-# docs/reliability.md, "something is large".
-MAX_FILE_BYTES = 20 * 1024 * 1024
-MAX_IMAGE_PIXELS = 40_000_000
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
-# A JPEG's size stands behind metadata segments: 65,533 bytes each, so a profile or preview of megabytes takes dozens.
-_MAX_JPEG_SEGMENTS = 1024  # guess
-
-PathInput: TypeAlias = "str | os.PathLike[str]"
 ImageInput: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
 """An image: a path, its bytes, an http(s) URL, or a data URL."""
+FileInput: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview"
+"""A file: a path, its bytes, an http(s) URL, or a data URL."""
 
 _READ_TEXT = "Extract all text from this image, word for word, in reading order. Answer with the text alone."
 _COMPARE = "Compare these two images: what is the same in both, and what differs?"
 
+_URL_SCHEMES = frozenset({"http", "https", "data"})
+
+
+def File(  # noqa: N802 - reads as the part that it makes
+    data: FileInput | None = None,
+    *,
+    file_id: str | None = None,
+    media_type: str | None = None,
+    filename: str | None = None,
+    citations: bool | None = None,
+) -> FilePart:
+    """A document for a message: a path (read when it is sent), bytes, an http(s) URL, a data URL, or the id of an upload.
+
+    file_id: the provider's id; where it is set, `data` stands for nothing and is not opened. media_type: default, what the bytes
+    or the name say; needed for bytes that are no PDF. filename: default, the file's own. For base64: `FilePart(data="…")`.
+    Raises ConfigurationError for a file that is missing, no regular file, or larger than 50 MiB.
+    """
+    if file_id is not None:
+        fields: JSONDict = {"file_id": file_id}
+    elif data is None:
+        raise ConfigurationError("File: nothing was given", hint="give a path, bytes, a URL or file_id=")
+    elif isinstance(data, (bytes, bytearray, memoryview)):
+        if len(data) > MAX_DOCUMENT_BYTES:
+            raise too_large("file bytes", MAX_DOCUMENT_BYTES)
+        fields = {"data": bytes(data)}
+    elif (scheme := _url_scheme(data)) is not None:
+        if len(str(data)) > MAX_DOCUMENT_BYTES * 4 // 3 + 200:
+            raise too_large(f"{scheme} URL", MAX_DOCUMENT_BYTES)
+        fields = {"url": data}
+    else:
+        return FilePart.from_path(data, media_type=media_type, filename=filename, citations=citations)
+    try:
+        return FilePart(**fields, media_type=media_type, filename=filename, citations=citations)
+    except ValidationError as error:
+        raise _refused("file", error) from None
+
+
+def Image(  # noqa: N802 - reads as the part that it makes
+    data: ImageInput | PillowImage | None = None,
+    *,
+    file_id: str | None = None,
+    detail: ImageDetail | None = None,
+    max_size: int | None = None,
+) -> ImagePart:
+    """An image for a message: a path (read when it is sent), bytes, an http(s) URL, a data URL, an image of Pillow's, or the id
+    of an upload.
+
+    file_id: the provider's id; where it is set, `data` stands for nothing and is not opened. detail: how closely to look, "auto",
+    "low" or "high"; default, the provider's. max_size: pixels of the longer side, at most (needs Pillow). For base64:
+    `ImagePart(data="…")`. Raises ConfigurationError for what is no image within the limits (20 MiB, 40 megapixels).
+    """
+    if file_id is not None:
+        part = ImagePart(file_id=file_id, detail=detail)
+    elif data is None:
+        raise ConfigurationError("Image: nothing was given", hint="give a path, bytes, a URL or file_id=")
+    elif isinstance(data, (bytes, bytearray, memoryview)):
+        part = ImagePart.from_bytes(data, detail=detail)
+    elif isinstance(data, (str, os.PathLike)):
+        if _url_scheme(data) is None:
+            part = ImagePart.from_path(data, detail=detail)
+        else:
+            part = _image_of_url(str(data), detail)
+    else:
+        part = ImagePart.from_pil(data, detail=detail)
+    return part if max_size is None else part.resize(max_size)
+
+
+def content_to_dicts(content: str | BasePart | Iterable[BasePart]) -> list[JSONDict]:
+    """Parts as plain JSON data, for `json.dumps`: what the functions of this page return, or the content of a message."""
+    if isinstance(content, str):
+        return [TextPart(text=content).to_dict()]
+    return [part.to_dict() for part in ([content] if isinstance(content, BasePart) else content)]
+
 
 def encode_file_to_base64(path: PathInput) -> str:
     """The file's bytes as base64. Raises ConfigurationError where it is no regular file, unreadable, or over 20 MiB."""
-    return base64.b64encode(_read_file(path)).decode()
+    return base64.b64encode(read_file(path)).decode()
 
 
 def get_file_mime_type(path: PathInput) -> str:
@@ -46,20 +125,20 @@ def get_file_mime_type(path: PathInput) -> str:
 
     Raises ConfigurationError where it is no regular file or cannot be read.
     """
-    return _media_type(path, _read_file(path, first_bytes=16))
+    return media_type_of(path, read_head(path))
 
 
 def create_data_url(path: PathInput) -> str:
     """The file as `data:<media type>;base64,<data>`. Raises what `encode_file_to_base64` raises."""
-    data = _read_file(path)
-    return f"data:{_media_type(path, data)};base64,{base64.b64encode(data).decode()}"
+    data = read_file(path)
+    return f"data:{media_type_of(path, data)};base64,{base64.b64encode(data).decode()}"
 
 
 def validate_image_file(path: PathInput) -> bool:
     """Whether `create_image_content` takes the file: a readable PNG, JPEG, GIF, WebP or BMP within the limits. Never raises
     for what a file holds or is."""
     try:
-        _check_image(_read_file(path), "file")
+        check_image(read_file(path), "file")
     except ConfigurationError:
         return False
     return True
@@ -86,12 +165,12 @@ def create_multi_image_content(images: Sequence[ImageInput], text: str | None = 
 def create_base64_image_content(b64: str, mime: str, text: str | None = None) -> list[Part]:
     """An image given as base64 and its media type. Raises ConfigurationError for broken base64 and for what is too large."""
     if len(b64) > MAX_FILE_BYTES * 4 // 3 + 4:
-        raise _too_large("base64 image")
+        raise too_large("base64 image")
     try:
         data = base64.b64decode(b64, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ConfigurationError(f"base64 image: not base64: {error}") from None
-    _check_limits(data, "base64 image")
+    check_limits(data, "base64 image")
     try:
         return [*_text(text), ImagePart(data=data, media_type=mime)]
     except ValidationError as error:
@@ -117,170 +196,38 @@ def _text(text: str | None) -> list[Part]:
     return [TextPart(text=text)] if text else []
 
 
+def _url_scheme(src: object) -> str | None:
+    """The scheme where this is the text of a URL that is taken; None for a path."""
+    scheme = src.partition(":")[0].lower() if isinstance(src, str) else ""
+    return scheme if scheme in _URL_SCHEMES else None
+
+
 def _image(src: ImageInput) -> Part:
     if isinstance(src, (bytes, bytearray, memoryview)):
-        return _image_of_bytes(bytes(src), "image bytes")
-    if isinstance(src, str) and (scheme := src.partition(":")[0].lower()) in {"http", "https", "data"}:
-        # Checked before decoding: base64 of what is too large is not worth its memory.
-        if len(src) > MAX_FILE_BYTES * 4 // 3 + 200:
-            raise _too_large(f"{scheme} URL")
-        try:
-            part = ImagePart(url=src)
-        except ValidationError as error:
-            raise _refused(f"{scheme} URL", error) from None
-        if part.data is not None:
-            _check_limits(part.data, "data URL")
-        return part
-    return _image_of_bytes(_read_file(src), _shown(src))
-
-
-def _image_of_bytes(data: bytes, what: str) -> Part:
-    _check_image(data, what)
+        return ImagePart.from_bytes(src)
+    if _url_scheme(src) is not None:
+        return _image_of_url(str(src), None)
+    data = read_file(src)
+    check_image(data, show_path(src))
     return ImagePart(data=data)
 
 
-def _check_image(data: bytes, what: str) -> None:
-    if sniff_image_type(data) is None:
-        raise ConfigurationError(f"{what}: no PNG, JPEG, GIF, WebP or BMP", hint="convert it to one of these")
-    _check_limits(data, what)
-
-
-def _check_limits(data: bytes, what: str) -> None:
-    """Raises ConfigurationError for too many bytes or pixels, and for a known image format whose header is broken."""
-    if len(data) > MAX_FILE_BYTES:
-        raise _too_large(what)
-    media_type = sniff_image_type(data)
-    if media_type is None:
-        return
-    size = _SIZE_READERS[media_type](data)
-    if size is None or 0 in size:
-        raise ConfigurationError(f"{what}: the {media_type} header is broken: it tells no size")
-    if size[0] * size[1] > MAX_IMAGE_PIXELS:
-        raise ConfigurationError(
-            f"{what}: {size[0]} × {size[1]} pixels are more than {MAX_IMAGE_PIXELS // 1_000_000} megapixels",
-            hint="scale it down: models see far fewer pixels",
-        )
-
-
-def _too_large(what: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{what}: larger than {MAX_FILE_BYTES // (1024 * 1024)} MiB", hint="scale it down or split it"
-    )
+def _image_of_url(src: str, detail: ImageDetail | None) -> ImagePart:
+    what = "data URL" if src[:5].lower() == "data:" else "URL"
+    # Checked before decoding: base64 of what is too large is not worth its memory.
+    if len(src) > MAX_FILE_BYTES * 4 // 3 + 200:
+        raise too_large(what)
+    try:
+        part = ImagePart(url=src, detail=detail)
+    except ValidationError as error:
+        raise _refused(what, error) from None
+    if part.data is not None:
+        check_limits(part.data, what)
+    return part
 
 
 def _refused(what: str, error: ValidationError) -> ConfigurationError:
-    reasons = "; ".join(problem["msg"].removeprefix("Value error, ") for problem in error.errors(include_input=False))
-    return ConfigurationError(f"{what}: {reasons}")
-
-
-# Files
-
-# Opening a FIFO would wait for a writer for ever, and a terminal could become ours.
-
-
-def _shown(path: PathInput) -> str:
-    """The path as an error may name it: whoever passes base64 for a path would see all of it."""
-    try:
-        text = os.fsdecode(path)
-    except TypeError:
-        raise ConfigurationError(
-            f"a {type(path).__name__} is no file", hint="give a path, or for images bytes, an http(s) URL or a data URL"
-        ) from None
-    return text if len(text) <= 200 else f"{text[:80]}… ({len(text)} characters)"
-
-
-def _read_file(path: PathInput, *, first_bytes: int | None = None) -> bytes:
-    """All of a regular file, or its first bytes. Raises ConfigurationError for anything else, and past the limit."""
-    shown = _shown(path)
-    try:
-        data, status = read_regular_file(path, MAX_FILE_BYTES + 1 if first_bytes is None else first_bytes)
-    except NotARegularFileError:
-        raise ConfigurationError(f"{shown}: no regular file", hint="folders, devices and pipes are not read") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigurationError(f"{shown}: cannot be read: {reason}") from None
-    if len(data) > MAX_FILE_BYTES or (first_bytes is None and status.st_size > MAX_FILE_BYTES):
-        raise _too_large(shown)
-    return data
-
-
-def _media_type(path: PathInput, data: bytes) -> str:
-    if data.startswith(b"%PDF-"):
-        return "application/pdf"
-    return sniff_image_type(data) or mimetypes.guess_type(os.fsdecode(path))[0] or "application/octet-stream"
-
-
-_JPEG_FILL = re.compile(rb"\xff+(?=\xff)")  # any number of these may stand before a marker
-
-
-# Sizes by header: width and height, or None where the header is cut short or broken. No pixel is decoded.
-
-
-def _png_size(data: bytes) -> tuple[int, int] | None:
-    """https://www.rfc-editor.org/rfc/rfc2083#section-4.1.1: IHDR comes first, and begins with width and height."""
-    if len(data) < 24 or data[12:16] != b"IHDR":
-        return None
-    return struct.unpack_from(">II", data, 16)
-
-
-def _gif_size(data: bytes) -> tuple[int, int] | None:
-    """https://www.w3.org/Graphics/GIF/spec-gif89a.txt, 18: the logical screen follows the signature."""
-    return struct.unpack_from("<HH", data, 6) if len(data) >= 10 else None
-
-
-def _bmp_size(data: bytes) -> tuple[int, int] | None:
-    """https://learn.microsoft.com/windows/win32/api/wingdi/ns-wingdi-bitmapinfoheader: a negative height counts from the top.
-    The older core header has 16 bits for each."""
-    if len(data) < 26:
-        return None
-    header_bytes: int = struct.unpack_from("<I", data, 14)[0]
-    if header_bytes == 12:
-        return struct.unpack_from("<HH", data, 18)
-    width, height = struct.unpack_from("<ii", data, 18)
-    return (abs(width), abs(height)) if header_bytes >= 40 else None
-
-
-def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """https://www.rfc-editor.org/rfc/rfc9649#section-2: the first chunk says which of three layouts follows."""
-    if len(data) < 30:
-        return None
-    match data[12:16]:
-        case b"VP8X":
-            return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-        case b"VP8L" if data[20] == 0x2F:
-            bits = int.from_bytes(data[21:25], "little")
-            return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-        case b"VP8 " if data[23:26] == b"\x9d\x01\x2a":  # https://www.rfc-editor.org/rfc/rfc6386#section-9.1
-            width, height = struct.unpack_from("<HH", data, 26)
-            return width & 0x3FFF, height & 0x3FFF
-        case _:
-            return None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """https://www.w3.org/Graphics/JPEG/itu-t81.pdf, B.2: segments follow one another up to the frame header (SOF), which holds
-    height and width. Previews have frame headers too, inside of segments: these are stepped over."""
-    at = 2
-    for _ in range(_MAX_JPEG_SEGMENTS):
-        if fill := _JPEG_FILL.match(data, at):
-            at = fill.end()
-        if len(data) < at + 9 or data[at] != 0xFF:
-            return None
-        marker = data[at + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return width, height
-        length: int = struct.unpack_from(">H", data, at + 2)[0]
-        if marker in (0xD9, 0xDA) or length < 2:  # the end, or pixels, before any frame header
-            return None
-        at += 2 + length
-    return None
-
-
-_SIZE_READERS: dict[str, Callable[[bytes], tuple[int, int] | None]] = {
-    "image/png": _png_size,
-    "image/jpeg": _jpeg_size,
-    "image/gif": _gif_size,
-    "image/webp": _webp_size,
-    "image/bmp": _bmp_size,
-}
+    said = (problem["msg"].removeprefix("Value error, ") for problem in error.errors(include_input=False))
+    return ConfigurationError(
+        f"{what}: {'; '.join(text.removeprefix('image: ').removeprefix('file: ') for text in said)}"
+    )

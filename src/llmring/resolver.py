@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from cachetools import TTLCache
 
@@ -26,16 +27,30 @@ from llmring.lockfile.store import LockStore
 from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.model_ref import ModelRef, parse_model_ref
 
+if TYPE_CHECKING:
+    from llmring.schemas.request import ReasoningEffort  # it brings pydantic, which `llmring aliases` does without
+
+# "max" is none of them: vendors name models so (gpt-5.1-codex-max, qwen-max), and new ones before anybody here knows of them.
+_EFFORT_SUFFIXES: Final[Mapping[str, ReasoningEffort]] = {
+    "none": "none",
+    "minimal": "minimal",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "xhigh",
+}
 _MAX_SHOWN = 80
 _CLOSE = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model that a call may go to, and what the lock knows of it."""
+    """A model that a call may go to, and what the lock knows of it. effort: what a suffix of its name asks for, as in `gpt-5-high`;
+    a request's own reasoning_effort wins."""
 
     ref: ModelRef
     info: ModelInfo
+    effort: ReasoningEffort | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,7 @@ class Resolver:
     """Resolves names by one lockfile. Callable from any thread.
 
     has_credential, known_provider: asked at call time, by provider name. provider_names: for close matches alone.
+    known_model: whether a model is one that llmring knows of, beside those of the lock.
     default_profile: what LLMRING_PROFILE says, None where it says nothing. cache_size: entries, 0 turns the cache off;
     cache_ttl_s: seconds.
     """
@@ -88,6 +104,7 @@ class Resolver:
         has_credential: Callable[[str], bool],
         known_provider: Callable[[str], bool],
         provider_names: Callable[[], Iterable[str]] | None = None,
+        known_model: Callable[[ModelRef], bool] | None = None,
         default_profile: str | None = None,
         cache_size: int = 1000,
         cache_ttl_s: float = 3600.0,
@@ -101,6 +118,7 @@ class Resolver:
         self._has_credential = has_credential
         self._known_provider = known_provider
         self._provider_names = provider_names
+        self._known_model = known_model
         self._default_profile = default_profile
         self._size = cache_size
         self._ttl_s = cache_ttl_s
@@ -212,16 +230,31 @@ class Resolver:
         if not self._known_provider(prefix):
             raise self._unknown_provider(lock, name, prefix, profile)
         ref = parse_model_ref(name)
-        candidate = Candidate(ref, lock.find_info(name) or ModelInfo(name))
+        candidate = self._make_candidate(ref, lock.find_info)
         return Resolution(None, self._profile_name(lock, profile), (candidate,), lock.digest, lock.source)
 
     def _make(self, lock: Lock, alias: str, profile: str, binding: Binding, inner: Lock) -> Resolution:
         # A package says what its models can do and cost; where the user's own lock has a row, that one counts.
         candidates = tuple(
-            Candidate(parse_model_ref(model), lock.find_info(model) or inner.find_info(model) or ModelInfo(model))
+            self._make_candidate(parse_model_ref(model), lambda name: lock.find_info(name) or inner.find_info(name))
             for model in binding.models
         )
         return Resolution(alias, profile, candidates, lock.digest, lock.source)
+
+    def _make_candidate(self, ref: ModelRef, find_info: Callable[[str], ModelInfo | None]) -> Candidate:
+        """The model of this name; where nobody knows it, and one without its suffix is known, that one, thinking as hard as the
+        suffix says."""
+        info = find_info(str(ref))
+        name, dash, suffix = ref.model.rpartition("-")
+        if info is None and dash and suffix in _EFFORT_SUFFIXES and not self._is_known(ref):
+            plain = ModelRef(ref.provider, name)
+            known = find_info(str(plain))
+            if known is not None or self._is_known(plain):
+                return Candidate(plain, known or ModelInfo(str(plain)), _EFFORT_SUFFIXES[suffix])
+        return Candidate(ref, info or ModelInfo(str(ref)))
+
+    def _is_known(self, ref: ModelRef) -> bool:
+        return self._known_model is not None and self._known_model(ref)
 
     # Profiles
 

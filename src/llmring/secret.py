@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator
 from typing import NoReturn
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
@@ -95,22 +96,34 @@ class Scrubber:
     escaped for JSON, percent-encoded. Owned by one service; there is no process-wide list.
     """
 
-    __slots__ = ("_spellings",)
+    __slots__ = ("_renewed", "_spellings")
 
     # Shorter values are words ("test", "none"): replacing those would garble every message.
     _SHORTEST = 8
+    # A token lives about an hour, and a request that carries the one before may still be on its way.
+    _RENEWED_KEPT = 8
 
     def __init__(self) -> None:
         self._spellings: set[bytes] = set()
+        self._renewed: dict[str, deque[set[bytes]]] = {}
 
     def add(self, secret: Secret) -> None:
+        self._spellings |= self._read(secret)
+
+    def add_renewed(self, owner: str, secret: Secret) -> None:
+        """A secret that is renewed all day long: of one owner's, the last few are known, so that the list does not grow."""
+        self._renewed.setdefault(owner, deque(maxlen=self._RENEWED_KEPT)).append(self._read(secret))
+
+    def _read(self, secret: Secret) -> set[bytes]:
         value = secret.reveal()
-        if len(value) >= self._SHORTEST:
-            self._spellings.update(spelling.encode("utf-8", "surrogatepass") for spelling in _spellings(value))
+        if len(value) < self._SHORTEST:
+            return set()
+        return {spelling.encode("utf-8", "surrogatepass") for spelling in _spellings(value)}
 
     def scrub(self, data: bytes) -> bytes:
+        known = self._spellings.union(*(spellings for kept in self._renewed.values() for spellings in kept))
         # Secrets may overlap or hold one another, so all places are found before the first is replaced.
-        spans = sorted(span for spelling in self._spellings for span in _spans(spelling, data))
+        spans = sorted(span for spelling in known for span in _spans(spelling, data))
         if not spans:
             return data
         kept: list[bytes] = []

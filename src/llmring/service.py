@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from llmring import env
-from llmring.calls.answer import finish
+from llmring.calls.answer import ask
 from llmring.calls.call import Call
-from llmring.calls.chain import build_chain
+from llmring.calls.chain import build_chain, build_plain_chain
+from llmring.calls.custom import CustomExchange
+from llmring.calls.direct import DirectCaller
 from llmring.calls.exchange import Exchange
+from llmring.calls.fitting import check_logprobs
+from llmring.calls.media import MediaStep
 from llmring.calls.options import Defaults, request_layer
+from llmring.calls.plain import (
+    embedding_call,
+    finish_embedding,
+    finish_rerank,
+    finish_token_count,
+    of_one_model,
+    read_embedding_options,
+    read_text,
+    read_texts,
+    rerank_call,
+    token_count_call,
+)
 from llmring.calls.stream import ChatStream
 from llmring.clock import Clock, SystemClock
-from llmring.exceptions import (
-    ConfigurationError,
-    ProviderNotFoundError,
-    ServiceClosedError,
-)
+from llmring.exceptions import ConfigurationError, ProviderError, ServiceClosedError
 from llmring.lockfile.manifest import read_declared_providers
 from llmring.lockfile.store import LockStore, find_lock
 from llmring.providers.base import BaseLLMProvider
+from llmring.providers.custom import Provider
 from llmring.providers.declared import (
     DeclaredProvider,
     ProviderOptions,
@@ -33,23 +45,27 @@ from llmring.providers.declared import (
     declare,
     read_config_providers,
 )
-from llmring.providers.table import PROVIDERS
+from llmring.providers.roster import Roster
 from llmring.registry.pricing import price_usage
 from llmring.resolver import AliasCacheStats, Resolution, Resolver
-from llmring.schemas.fold import Fold
+from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
 from llmring.schemas.messages import MessageInput
 from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.model_ref import ALIAS_NAME
 from llmring.schemas.request import LLMRequest, RequestOptions
+from llmring.schemas.rerank import RerankRequest, RerankResponse
 from llmring.schemas.response import LLMResponse
+from llmring.schemas.token_count import TokenCount
+from llmring.schemas.uploads import FileUploadStrategy, UploadedFile
 from llmring.secret import Scrubber, safe_url
 from llmring.transport.base import Transport
 
 if TYPE_CHECKING:
-    from llmring.transport.guard import Guard
+    from llmring.transport.guard import Guard, GuardedTransport
 
 # A library logs and leaves it to the application to show it: without a handler, Python would print warnings to stderr.
 logging.getLogger("llmring").addHandler(logging.NullHandler())
+_log = logging.getLogger("llmring.service")
 
 
 class LLMRing:
@@ -60,8 +76,11 @@ class LLMRing:
         construction or on a call's path. Default LLMRING_REGISTRY_URL, else the bundled facts.
     lockfile_path: the lockfile. Default LLMRING_LOCKFILE_PATH, else ./llmring.lock, else the bundled fallback.
     defaults: options for every request; a request's own value wins.
-    providers: providers by name, new or adjusted: `{"mine": {"base_url": "http://127.0.0.1:8080"}}`; see `ProviderOptions`.
+    providers: providers by name, new or adjusted: `{"mine": {"base_url": "http://127.0.0.1:8080"}}`; see `ProviderOptions`. Or an
+        object that answers by itself; see `CustomProvider`. The ring closes it.
     alias_cache_size, alias_cache_ttl: entries (0 = off) and seconds.
+    upload_strategy: which files are uploaded to providers instead of being sent along. Default: LLMRING_AUTO_UPLOAD, else only those
+        that would burst a vendor's limit on requests.
     dotenv: whether ./.env is read for variables that the environment does not set. Default True; LLMRING_NO_DOTENV turns it off.
     clock, transport: for tests.
 
@@ -75,9 +94,10 @@ class LLMRing:
         lockfile_path: str | Path | None = None,
         *,
         defaults: RequestOptions | None = None,
-        providers: Mapping[str, ProviderOptions | Mapping[str, Any]] | None = None,
+        providers: Mapping[str, ProviderOptions | Mapping[str, Any] | BaseLLMProvider | Provider] | None = None,
         alias_cache_size: int = 1000,
         alias_cache_ttl: float = 3600,
+        upload_strategy: FileUploadStrategy | None = None,
         dotenv: bool = True,
         clock: Clock | None = None,
         transport: Transport | None = None,
@@ -95,30 +115,50 @@ class LLMRing:
         self._clock = clock or SystemClock()
         self._defaults = None if defaults is None else Defaults(defaults)
         self._scrubber = Scrubber()
-        self._declared = self._read_declarations(providers or {})
-        self._providers: dict[str, BaseLLMProvider] = {}
         self._has_own_transport = transport is not None
         # Made now, not at the first call: loading aiohttp takes 0.1 s, in which an event loop would stand still.
         self._transports = {False: transport or self._make_transport(None)}
         self._closed = False
         found = find_lock(lockfile_path, self._environ, Path.cwd())
+        if upload_strategy is None and env.is_set(env.LLMRING_AUTO_UPLOAD, self._environ):
+            upload_strategy = FileUploadStrategy()
+        self._upload_strategy = upload_strategy
+        media = MediaStep(clock=self._clock, find_fetcher=self._find_fetcher, strategy=upload_strategy)
+        self._uploads = media.uploads
+        exchange = Exchange(
+            clock=self._clock,
+            find_provider=self.get_provider,
+            find_transport=self._find_transport,
+            media=media,
+        )
+        caller = DirectCaller(
+            exchange,
+            self._clock,
+            find_info=self._look_up,
+            defaults=self._defaults,
+        )
+        self._roster = Roster(self._environ, self._scrubber, caller, self._read_declarations())
+        for name, given in (providers or {}).items():
+            self._roster.register(name, given)
         self._resolver = Resolver(
             LockStore(found.path, self._clock),
             clock=self._clock,
-            has_credential=lambda name: self._is_known(name) and self.get_provider(name).has_credential(),
-            known_provider=self._is_known,
-            provider_names=lambda: [*PROVIDERS, *self._declared],
+            has_credential=self._roster.has_credential,
+            known_provider=self._roster.knows,
+            provider_names=self._roster.names,
+            known_model=self._roster.knows_model,
             default_profile=env.get(env.LLMRING_PROFILE, self._environ),
             cache_size=alias_cache_size,
             cache_ttl_s=alias_cache_ttl,
         )
-        exchange = Exchange(
-            clock=self._clock,
-            scrubber=self._scrubber,
-            find_provider=self.get_provider,
-            find_transport=self._find_transport,
+        send_to = CustomExchange(
+            exchange, clock=self._clock, scrubber=self._scrubber, find_custom=self._roster.find_custom
         )
-        self._send = build_chain(exchange, self._clock)
+        self._end_custom_streams = send_to.close
+        self._send = build_chain(send_to, self._clock)
+        self._embed = build_plain_chain(send_to.ask, self._clock)
+        self._count = build_plain_chain(send_to.ask, self._clock)
+        self._rerank = build_plain_chain(send_to.ask, self._clock)
 
     # Calling
 
@@ -135,12 +175,7 @@ class LLMRing:
         Raises ConfigurationError before any I/O; ProviderError (of the most useful cause, with `.attempts`) when every model
         of the pool failed; SchemaValidationError where a structured answer does not fit.
         """
-        call = self._begin(request, messages, profile, stream=False)
-        reply = await self._send(call)
-        folding = Fold()
-        for event in reply.events:
-            folding.add(event)
-        return finish(call, reply, folding, self._clock.monotonic())
+        return await ask(self._begin(request, messages, profile, stream=False), self._send, self._clock)
 
     @overload
     def chat_stream(self, request: LLMRequest, profile: str | None = None) -> ChatStream: ...
@@ -161,10 +196,7 @@ class LLMRing:
     def _begin(
         self, request: LLMRequest | str, messages: MessageInput | None, profile: str | None, *, stream: bool
     ) -> Call:
-        if self._closed:
-            raise ServiceClosedError(
-                "this LLMRing is closed", hint="make a new one, or call inside its async with block"
-            )
+        self._check_open()
         if isinstance(request, str):
             if messages is None:
                 raise ConfigurationError("no messages", hint='write chat("alias", "your text") or chat(LLMRequest(…))')
@@ -181,7 +213,71 @@ class LLMRing:
         if self._defaults is not None:
             call.request = self._defaults.lay_under(request)
             call.extra_params = self._defaults.extra_params
+        if call.request.logprobs or call.request.top_logprobs:
+            check_logprobs(self._roster.targets((c.ref, c.info) for c in resolution.candidates))
         return call
+
+    def request_options(self) -> RequestOptions:
+        """The defaults of this ring's requests; those of `RequestOptions()` where none were given."""
+        return RequestOptions() if self._defaults is None else self._defaults.options
+
+    async def embed(
+        self,
+        model: str,
+        input: str | Sequence[str],
+        options: EmbeddingOptions | None = None,
+        *,
+        dimensions: int | None = None,
+        encoding_format: Literal["float", "base64"] | None = None,
+        profile: str | None = None,
+    ) -> EmbeddingResponse:
+        """Vectors for a text or several, in order. model: an alias, or `provider:model`; a pool falls over as in `chat`, but only
+        to another provider of the first model: vectors of two models never compare.
+
+        dimensions, encoding_format: as in `options`, over which they win.
+        Raises ConfigurationError for no text or an empty one, NotSupportedError for a provider that makes no embeddings.
+        """
+        self._check_open()
+        inputs = read_texts(input, "input")
+        options = read_embedding_options(options, dimensions, encoding_format)
+        resolution = of_one_model(self._resolver.resolve(model, profile))
+        call = embedding_call(resolution, inputs, options, self._clock.monotonic())
+        return finish_embedding(call, await self._embed(call), model, inputs)
+
+    async def count_tokens(self, request: LLMRequest | str, profile: str | None = None) -> TokenCount:
+        """How many tokens the request is for its model, counted by the provider: exact, and one request.
+
+        Raises NotSupportedError for a provider that cannot count; the hint names those that can.
+        """
+        counting = self._begin(request, None, profile, stream=False)
+        call = token_count_call(counting.resolution, counting.request, counting.extra_params, counting.started)
+        return finish_token_count(await self._count(call))
+
+    async def rerank(
+        self,
+        model: str,
+        query: str,
+        documents: Sequence[str],
+        top_n: int | None = None,
+        *,
+        profile: str | None = None,
+    ) -> RerankResponse:
+        """The documents in the order in which they answer the query, the best first, with scores. top_n: how many; default all.
+
+        Raises ConfigurationError for no document or an empty one, NotSupportedError for a provider that ranks none.
+        """
+        self._check_open()
+        texts = read_texts(documents, "documents")
+        resolution = self._resolver.resolve(model, profile)
+        request = RerankRequest(read_text(query, "query"), texts, top_n)
+        call = rerank_call(resolution, request, self._clock.monotonic())
+        return finish_rerank(call, await self._rerank(call), model, texts)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ServiceClosedError(
+                "this LLMRing is closed", hint="make a new one, or call inside its async with block"
+            )
 
     # Asking what would be called
 
@@ -231,20 +327,17 @@ class LLMRing:
 
     def _explain_candidate(self, resolution: Resolution, index: int) -> dict[str, Any]:
         ref = resolution.candidates[index].ref
-        if not self._is_known(ref.provider):
-            return {"model": str(ref), "credential": False, "why": f"provider {ref.provider} is not known"}
-        provider = self.get_provider(ref.provider)
-        variables = " or ".join(provider.row.key_variables)
-        has_key = provider.has_credential()
-        has = f"has a key ({variables})" if variables else "needs no key"
-        why = has if has_key else f"{variables or 'api_key'} is not set"
-        return {"model": str(ref), "credential": has_key, "why": why}
+        has_credential, why = self._roster.explain_credential(ref.provider)
+        return {"model": str(ref), "credential": has_credential, "why": why}
 
     def calculate_cost(self, response: LLMResponse) -> dict[str, Any]:
         """What a response cost, in USD as floats: input_cost, output_cost, cache_read_cost, cache_write_cost, reasoning_cost (a
         share of output_cost), total_cost. A price that is unknown gives None and a `reason`; never raises for that.
         """
         return price_usage(response.usage, self._find_info(response)).to_dict()
+
+    def _look_up(self, ref: str) -> ModelInfo:
+        return self._resolver.resolve(ref).candidates[0].info
 
     def _find_info(self, response: LLMResponse) -> ModelInfo:
         ref = response.called_model or f"{response.provider}:{response.model}"
@@ -262,36 +355,24 @@ class LLMRing:
     # Providers
 
     def get_provider(self, name: str) -> BaseLLMProvider:
-        """The provider of this name; `.client` is its vendor's own async SDK client. Raises ProviderNotFoundError."""
-        provider = self._providers.get(name)
-        if provider is None:
-            provider = self._providers[name] = self._make_provider(name)
-        return provider
+        """The provider of this name: `.client` is its vendor's own async SDK client, `.chat` asks it alone.
 
-    def _make_provider(self, name: str) -> BaseLLMProvider:
-        declared = self._declared.get(name)
-        if declared is None:
-            row = PROVIDERS.get(name)
-            if row is None:
-                raise _unknown_provider(name, [*PROVIDERS, *self._declared])
-            declared = DeclaredProvider(row)
-        if declared.api_key is not None:
-            self._scrubber.add(declared.api_key)
-        return BaseLLMProvider(
-            declared.row,
-            environ=self._environ,
-            scrubber=self._scrubber,
-            api_key=declared.api_key,
-            base_url=declared.base_url,
-        )
+        Raises ProviderNotFoundError; ConfigurationError for an object of your own, which you hold already.
+        """
+        return self._roster.get(name)
 
-    def _is_known(self, name: str) -> bool:
-        return name in PROVIDERS or name in self._declared
+    def register_provider(
+        self, name: str, provider: ProviderOptions | Mapping[str, Any] | BaseLLMProvider | Provider
+    ) -> None:
+        """Adds a provider, or takes the place of the one of this name: what `LLMRing(providers={name: provider})` takes.
 
-    def _read_declarations(
-        self, given: Mapping[str, ProviderOptions | Mapping[str, Any]]
-    ) -> dict[str, DeclaredProvider]:
-        """Code wins over the user's config file, which wins over the manifest."""
+        The ring closes it. Raises ConfigurationError for what is no provider.
+        """
+        self._check_open()
+        self._roster.register(name, provider)
+
+    def _read_declarations(self) -> dict[str, DeclaredProvider]:
+        """Those of files: the user's config file wins over the manifest. Code wins over both."""
         declared: dict[str, DeclaredProvider] = {}
         if not env.is_set(env.LLMRING_FROZEN, self._environ):
             for name, table in read_declared_providers(Path.cwd()).items():
@@ -300,8 +381,6 @@ class LLMRing:
         if path is not None:
             for name, table in read_config_providers(path).items():
                 declared[name] = declare(name, table, Trust.USER)
-        for name, options in given.items():
-            declared[name] = declare(name, options, Trust.CODE)
         return declared
 
     def _find_transport(self, provider: BaseLLMProvider) -> Transport:
@@ -316,21 +395,55 @@ class LLMRing:
             transport = self._transports[guarded] = self._make_transport(Guard())
         return transport
 
+    def _find_fetcher(self) -> GuardedTransport:
+        """What the URLs of images and files are fetched through: never without a guard."""
+        own = self._transports[False]
+        if self._has_own_transport and getattr(own, "guard", None) is not None:
+            return cast("GuardedTransport", own)
+        transport = self._transports.get(True)
+        if transport is None:
+            from llmring.transport.guard import Guard
+
+            transport = self._transports[True] = self._make_transport(Guard())
+        return cast("GuardedTransport", transport)
+
     def _make_transport(self, guard: Guard | None) -> Transport:
         from llmring.transport.http import HTTPTransport
 
         return HTTPTransport(clock=self._clock, guard=guard, environ=self._environ)
 
+    # Files
+
+    def uploaded_files(self) -> list[UploadedFile]:
+        """The files that this ring has uploaded to providers and that are still there, oldest first.
+
+        They are kept, so that the next call with the same bytes names them again; a new ring knows nothing of them.
+        """
+        return self._uploads.list()
+
+    async def delete_uploaded_files(self, provider: str | None = None) -> int:
+        """Deletes what this ring has uploaded, at one provider or at all; how many. One that is gone already is no error.
+
+        Raises ProviderError where one cannot be deleted, after trying the others; it stays listed.
+        """
+        return await self._uploads.delete(lambda file: provider is None or file.provider == provider)
+
     # Ending
 
     async def close(self) -> None:
         """Closes every connection and SDK client. Idempotent. What is called afterwards raises ServiceClosedError."""
+        if not self._closed and self._upload_strategy is not None and self._upload_strategy.delete_at_close:
+            try:
+                await self.delete_uploaded_files()
+            except ProviderError as error:
+                _log.warning("an uploaded file could not be deleted: %s", error)
         self._closed = True
-        if not self._has_own_transport:
-            for transport in self._transports.values():
+        await self._uploads.close()
+        for guarded, transport in self._transports.items():
+            if guarded or not self._has_own_transport:
                 await transport.close()
-        for provider in self._providers.values():
-            await provider.close()
+        self._end_custom_streams()
+        await self._roster.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -360,14 +473,4 @@ def _no_request(given: object) -> ConfigurationError:
     return ConfigurationError(
         f"an LLMRequest or an alias is wanted, not {type(given).__name__}",
         hint="LLMRequest.model_validate(data) or LLMRequest(**data) makes one of a dict",
-    )
-
-
-def _unknown_provider(name: str, known: list[str]) -> ProviderNotFoundError:
-    close = tuple(difflib.get_close_matches(name, known, n=3))
-    return ProviderNotFoundError(
-        f"no provider {name[:40]!r}",
-        name=name,
-        close_matches=close,
-        hint=f"did you mean {' or '.join(close)}?" if close else f"known providers: {', '.join(sorted(known))}",
     )

@@ -8,7 +8,9 @@ import pytest
 
 from llmring.calls.options import Defaults
 from llmring.exceptions import ConfigurationError
-from llmring.schemas.request import LLMRequest, RequestOptions, SamplingParams, Timeouts
+from llmring.schemas.request import ComputerUse, LLMRequest, RequestOptions, SamplingParams, Timeouts
+
+TOOL = {"type": "function", "function": {"name": "look"}}
 
 VALUES: dict[str, tuple[Any, Any]] = {
     "temperature": (0.1, 0.0),
@@ -25,13 +27,19 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "presence_penalty": (0.5, 0.0),
     "parallel_tool_calls": (True, False),
     "service_tier": ("flex", "default"),
+    "tools": ([TOOL], []),
+    "prompt_cache": ("automatic", "tools_only"),
+    "prompt_cache_ttl": ("1h", "5m"),
+    "computer_use": (ComputerUse(), ComputerUse(display_width=800)),
+    "use_responses_api": (True, False),
+    "background": (True, False),
     "timeout": (5.0, Timeouts(total=1)),
     "deadline": (9.0, 1.0),
     "hide_thinking": (True, False),
 }
 
 
-@pytest.mark.spec("U45")
+@pytest.mark.spec("U45", "A17", "A27")
 @pytest.mark.parametrize("name", VALUES)
 def test_a_default_fills_what_the_request_leaves_open_and_yields_to_what_it_says(name: str) -> None:
     default, own = VALUES[name]
@@ -43,7 +51,7 @@ def test_a_default_fills_what_the_request_leaves_open_and_yields_to_what_it_says
     assert getattr(silent, name) is None, "the request is not changed"
 
 
-@pytest.mark.spec("U45")
+@pytest.mark.spec("U45", "A27")
 def test_every_default_of_the_option_object_is_tried_above() -> None:
     assert set(VALUES) | {"extra_params", "extra_headers", "sampling"} == set(RequestOptions.__dataclass_fields__)
 
@@ -67,6 +75,20 @@ def test_strict_tools_are_marked_where_the_tool_does_not_say_it_itself() -> None
     assert [tool["function"]["strict"] for tool in laid.tools] == [True, False]
     assert request.tools == tools
     assert "strict" not in tools[0]["function"]
+
+
+@pytest.mark.spec("D07", "A27")
+def test_tools_of_the_ring_are_marked_as_well() -> None:
+    options = RequestOptions(tools=[TOOL], sampling=SamplingParams(strict_tools=False))
+    laid = Defaults(options).lay_under(LLMRequest(model="m", messages="hi"))
+    assert laid.tools == [{"type": "function", "function": {"name": "look", "strict": False}}]
+    assert "strict" not in TOOL["function"]
+
+
+@pytest.mark.spec("A27")
+def test_a_screen_is_1024_by_768_unless_it_is_said() -> None:
+    screen = ComputerUse()
+    assert (screen.display_width, screen.display_height) == (1024, 768)
 
 
 @pytest.mark.spec("U45", "A09")

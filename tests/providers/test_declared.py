@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from llmring import LLMRequest, LLMRing, RequestOptions
 from llmring.exceptions import ConfigurationError
 from llmring.providers.declared import ProviderOptions, Trust, config_path, declare, read_config_providers
+from llmring.providers.table import PROVIDERS
+from llmring.testing import FakeProvider
 
 
 @pytest.mark.spec("Z02")
@@ -50,10 +54,11 @@ def test_every_setting_arrives() -> None:
         ("evil", {"base_url": "https://evil.example", "key_variable": "OPENAI_API_KEY"}, "may not be sent"),
         ("evil", {"base_url": "https://evil.example", "key_variable": "AWS_SECRET_ACCESS_KEY"}, "LLMRING_EVIL_API_KEY"),
         ("gemini", {"base_url": "https://evil.example", "key_variable": "GEMINI_API_KEY"}, "LLMRING_GEMINI_API_KEY"),
-        ("groq", {"base_url": "https://evil.example", "key_variable": "GROQ_API_KEY"}, "may not be sent"),
+        ("perplexity", {"base_url": "https://evil.example", "key_variable": "PERPLEXITY_API_KEY"}, "may not be sent"),
         ("open-router", {"base_url": "https://evil.example", "key_variable": "OPEN_ROUTER_API_KEY"}, "may not be sent"),
         ("evil", {"base_url": "https://evil.example", "extra_headers": {"a": "b"}}, "extra_headers"),
         ("evil", {"base_url": "https://evil.example", "api_key": "literal"}, "api_key"),
+        ("evil", {"base_url": "https://evil.example", "like": "openai"}, "like is for code"),
     ],
 )
 def test_a_repository_cannot_point_a_key_at_another_host(name: str, table: dict[str, Any], says: str) -> None:
@@ -88,6 +93,13 @@ def test_the_user_may_point_a_known_provider_elsewhere(trust: Trust) -> None:
         ("acme", {"base_url": "https://a", "extra_headers": {"Content-Length": "5"}}, "transport"),
         ("acme", {"base_url": "https://a", "extra_headers": {"X-A": 5}}, "no text but int"),
         ("acme", {"base_url": "https://a", "max_tokens_field": "n"}, "max_completion_tokens"),
+        ("acme", {"base_url": "https://a", "max_tokens": "5"}, "max_tokens has the wrong type: str"),
+        ("acme", {"base_url": "https://a", "max_tokens": True}, "max_tokens has the wrong type: bool"),
+        ("acme", {"base_url": "https://a", "max_tokens": 0}, "max_tokens"),
+        ("acme", {"base_url": "https://a", "default_temperature": -1.0}, "default_temperature"),
+        ("acme", {"base_url": "https://a", "token_provider": "a token"}, "token_provider has the wrong type: str"),
+        ("acme", {"like": "opnai"}, "did you mean openai"),
+        ("openai", {"like": "anthropic"}, "another of a known provider"),
         ("Acme", {"base_url": "https://a"}, "a-z"),
         ("../x", {"base_url": "https://a"}, "a-z"),
     ],
@@ -117,3 +129,49 @@ def test_a_broken_config_file_is_named(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=r"config\.toml"):
         read_config_providers(file)
+
+
+@pytest.mark.spec("A37")
+async def test_two_keys_of_one_vendor_have_a_name_each(fake_provider: FakeProvider) -> None:
+    base_url = fake_provider.base_url
+    providers = {
+        "anthropic": {"base_url": base_url, "api_key": "key-of-team-a", "max_tokens": 100, "default_temperature": 0.25},
+        "anthropic_b": {"like": "anthropic", "base_url": base_url, "api_key": "key-of-team-b"},
+        "openai": {"base_url": base_url, "api_key": "key-of-openai", "organization": "org-1"},
+    }
+    async with LLMRing(providers=providers) as ring:
+        for model in ("anthropic:claude-opus-4-5", "anthropic_b:claude-opus-4-5", "openai:m"):
+            await ring.chat(model, "Hi")
+        first, second, third = fake_provider.received
+        assert (first.headers["x-api-key"], second.headers["x-api-key"]) == ("key-of-team-a", "key-of-team-b")
+        assert first.path == second.path == "/v1/messages"
+        assert (first.body["max_tokens"], first.body["temperature"]) == (100, 0.25)
+        assert second.body["max_tokens"] == 4096, "Anthropic's API wants one always"
+        assert "temperature" not in second.body
+        assert third.headers["openai-organization"] == "org-1"
+        assert "max_tokens" not in third.body
+        await ring.chat(LLMRequest(model="anthropic:claude-opus-4-5", messages="Hi", max_tokens=7, temperature=0.5))
+        asked = fake_provider.received[3].body
+        assert (asked["max_tokens"], asked["temperature"]) == (7, 0.5), "the request wins"
+
+
+@pytest.mark.spec("A37")
+@pytest.mark.parametrize("said", [{"max_tokens": 9}, {"extra_params": {"max_tokens": 9}}])
+async def test_the_rings_defaults_win_over_the_providers(fake_provider: FakeProvider, said: dict[str, Any]) -> None:
+    options = {"base_url": fake_provider.base_url, "api_key": "k" * 9, "max_tokens": 100, "default_temperature": 0.25}
+    async with LLMRing(providers={"anthropic": options}, defaults=RequestOptions(**said)) as ring:
+        await ring.chat("anthropic:claude-opus-4-5", "Hi")
+    body = fake_provider.received[0].body
+    assert (body["max_tokens"], body["temperature"]) == (9, 0.25)
+
+
+@pytest.mark.spec("A37")
+def test_what_is_like_a_known_provider_has_its_row_under_another_name() -> None:
+    row = declare("team_b", ProviderOptions(like="anthropic"), Trust.CODE).row
+    assert row == dataclasses.replace(PROVIDERS["anthropic"], name="team_b", like="anthropic")
+
+
+@pytest.mark.spec("A37")
+def test_auth_that_is_given_holds_for_every_key() -> None:
+    row = declare("anthropic", {"auth": "bearer"}, Trust.CODE).row
+    assert (row.auth, row.key_auth) == ("bearer", {})

@@ -215,7 +215,7 @@ def test_a_data_url_without_a_type_is_sniffed() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "either a url or data"),
+        ({}, "give a url, data or a file_id"),
         ({"url": "https://example.org/a", "data": PNG}, "only one of them"),
         ({"url": "file:///etc/passwd"}, "https://, http:// or data:"),
         ({"url": "data:image/png,plain"}, "base64"),
@@ -236,7 +236,7 @@ def test_a_file_is_bytes_or_an_id() -> None:
     assert FilePart(data=b"a,b", media_type="text/csv", filename="t.csv").media_type == "text/csv"
     assert FilePart(file_id="file-1").data is None
     for fields, words in [
-        ({}, "either a file_id or data"),
+        ({}, "give a url, data or a file_id"),
         ({"file_id": "f", "data": PDF}, "only one of them"),
         ({"data": b"?"}, "name the media_type"),
     ]:

@@ -72,8 +72,10 @@ def test_every_optional_field_is_unset_by_default() -> None:
     assert set(optional.values()) == {None}
     # A snapshot: a field that comes or goes is a change of the public interface.
     assert sorted(optional) == [
+        "background",
         "cache_mode",
         "cache_variant",
+        "computer_use",
         "deadline",
         "extra_headers",
         "extra_params",
@@ -86,6 +88,8 @@ def test_every_optional_field_is_unset_by_default() -> None:
         "parallel_tool_calls",
         "presence_penalty",
         "prompt_cache",
+        "prompt_cache_ttl",
+        "provider_options",
         "reasoning_effort",
         "response_format",
         "sampling",
@@ -99,6 +103,7 @@ def test_every_optional_field_is_unset_by_default() -> None:
         "top_k",
         "top_logprobs",
         "top_p",
+        "use_responses_api",
     ]
 
 
@@ -218,6 +223,36 @@ def test_no_validation_error_quotes_the_prompt() -> None:
             ask(**fields)
         assert "launch" not in str(caught.value)
         assert "launch" not in repr(caught.value)
+
+
+@pytest.mark.spec("G06")
+@pytest.mark.parametrize(
+    ("tool", "said"),
+    [
+        ({"type": "function"}, "number 1 is a function without a name"),
+        ({"type": "function", "function": {}}, "number 1 is a function without a name"),
+        ({"type": "function", "function": {"name": ""}}, "number 1 is a function without a name"),
+        ({"type": "function", "function": {"name": 7}}, "number 1 is a function without a name"),
+        ({"type": "function", "function": "f"}, "number 1 is a function without a name"),
+        ({"type": "tool", "function": {"name": "f"}}, "number 1 is none"),
+        ({"type": 7, "name": "f"}, "number 1 is none"),
+        ({}, "number 1 is none"),
+    ],
+)
+def test_a_tool_that_is_no_function_and_no_providers_tool_is_refused(tool: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        ask(tools=[TOOL, tool])
+
+
+@pytest.mark.spec("G06")
+def test_functions_pass_in_both_shapes_and_beside_a_providers_own_tools() -> None:
+    tools: list[dict[str, Any]] = [
+        TOOL,
+        {"type": "function", "name": "flat"},
+        {"type": "web_search_20250305"},
+        {"googleSearch": {}},
+    ]
+    assert ask(tools=tools).tools == tools
 
 
 @pytest.mark.parametrize("name", ["model", "messages", "stream"])
@@ -399,7 +434,7 @@ def test_sampling_that_cannot_be_is_a_validation_error(sampling: Any) -> None:
         ask(sampling=sampling)
 
 
-@pytest.mark.spec("D12")
+@pytest.mark.spec("D12", "D08")
 def test_to_vllm_gives_vllms_own_params(monkeypatch: pytest.MonkeyPatch) -> None:
     stub = types.ModuleType("vllm")
     monkeypatch.setattr(stub, "SamplingParams", types.SimpleNamespace, raising=False)
@@ -410,7 +445,7 @@ def test_to_vllm_gives_vllms_own_params(monkeypatch: pytest.MonkeyPatch) -> None
     assert vars(SamplingParams(logprobs=False, top_logprobs=3).to_vllm()) == {}
 
 
-@pytest.mark.spec("D12")
+@pytest.mark.spec("D12", "D08")
 def test_to_vllm_without_vllm_is_an_import_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(ImportError, match="vllm"):

@@ -40,6 +40,7 @@ from llmring.schemas import (
 )
 
 CALL = ToolCall("call_1", "add", '{"a": 1}')
+SEALED = {"type": "thinking", "text": "hm", "signature": "sealed"}
 
 
 class Verdict(BaseModel):
@@ -75,7 +76,11 @@ def full() -> LLMResponse:
         tool_results=[{"id": "call_1", "content": "3"}],
         parsed={"answer": None},
         reasoning="hm",
-        reasoning_signature="sealed",
+        blocks=[
+            {"type": "thinking", "text": "hm", "signature": "sealed", "dialect": "anthropic_messages"},
+            {"type": "text", "text": "Hello"},
+            {"type": "tool_use", "call": 0},
+        ],
         refusal="no",
         logprobs=[{"token": "Hello", "logprob": -0.1}],
         citations=[Citation("https://example.org", "t", 0, 5)],
@@ -177,12 +182,12 @@ def test_completion_content_and_answer_are_all_of_the_text() -> None:
 @pytest.mark.spec("S01")
 def test_parts_are_thinking_text_and_calls_in_this_order() -> None:
     assert full().parts == [
-        ThinkingPart(text="hm", signature="sealed"),
+        ThinkingPart(text="hm", signature="sealed", dialect="anthropic_messages"),
         TextPart(text="Hello"),
         ToolUsePart(id="call_1", name="add", arguments={"a": 1}),
     ]
     assert LLMResponse().parts == []
-    assert LLMResponse(reasoning_signature="sealed").parts == [ThinkingPart(text="", signature="sealed")]
+    assert LLMResponse("so", reasoning="hm").parts == [ThinkingPart(text="hm"), TextPart(text="so")]
     assert LLMResponse(refusal="no").parts == [TextPart(text="no")]
 
 
@@ -196,12 +201,18 @@ def test_parts_are_thinking_text_and_calls_in_this_order() -> None:
         (LLMResponse(tool_calls=[CALL]), Message.assistant(tool_calls=[CALL])),
         (LLMResponse("so", tool_calls=[CALL], reasoning="hm"), Message.assistant("so", tool_calls=[CALL])),
         (
-            LLMResponse("so", reasoning="hm", reasoning_signature="sealed"),
+            LLMResponse("so", reasoning="hm", blocks=[SEALED, {"type": "text", "text": "so"}]),
             Message.assistant([ThinkingPart(text="hm", signature="sealed"), TextPart(text="so")]),
         ),
         (
-            LLMResponse(reasoning_signature="sealed", tool_calls=[CALL]),
-            Message.assistant([ThinkingPart(text="", signature="sealed")], tool_calls=[CALL]),
+            LLMResponse(tool_calls=[CALL], blocks=[SEALED, {"type": "tool_use", "call": 0}]),
+            Message.assistant(
+                [
+                    ThinkingPart(text="hm", signature="sealed"),
+                    ToolUsePart(id=CALL.id, name=CALL.name, arguments=CALL.arguments),
+                ],
+                tool_calls=[CALL],
+            ),
         ),
     ],
 )
@@ -364,7 +375,7 @@ RESPONSES = st.builds(
     tool_results=st.none() | OBJECTS,
     parsed=JSON,
     reasoning=st.none() | TEXT,
-    reasoning_signature=st.none() | TEXT,
+    blocks=st.none() | OBJECTS,
     refusal=st.none() | TEXT,
     logprobs=st.none() | OBJECTS,
     citations=st.none() | st.lists(st.builds(Citation, TEXT, TEXT, st.integers(), st.integers(), TEXT), max_size=2),

@@ -54,7 +54,7 @@ async def test_a_dotenv_file_may_say_where_its_own_key_and_no_key_go(
     )
     async with LLMRing() as ring:
         urls = [ring.get_provider(name).base_url for name in ("openai", "ollama", "anthropic")]
-    assert urls == ["https://gateway.example/v1", "http://box:11434/v1", "https://keyless.example/v1"]
+    assert urls == ["https://gateway.example/v1", "http://box:11434/api", "https://keyless.example/v1"]
     assert not caplog.records
 
 

@@ -1,4 +1,4 @@
-"""RT02 and RT19 for the openai_chat dialect, through the whole of a ring: cut streams, and bodies that are bombs."""
+"""RT02 and RT19 for every dialect, through the whole of a ring: cut streams, and bodies that are bombs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,27 @@ import pytest
 from llmring import LLMRing, StreamInterruptedError
 from llmring.exceptions import ProviderResponseError
 from llmring.testing import Answer, FakeProvider, Fault
+from llmring.testing.dialects import SERVER_DIALECTS
 
+MakeRing = Callable[..., LLMRing]
 MIB = 1024 * 1024
+every_dialect = pytest.mark.parametrize("dialect", [dialect.name for dialect in SERVER_DIALECTS if dialect.speaks_chat])
 WORDS = "one two three four five six seven eight nine ten eleven twelve"
 CALL = {"id": "c1", "name": "look", "arguments": '{"at": "the moon", "with": "a telescope"}'}
 
 
 @pytest.mark.spec("RT02", "X01")
+@every_dialect
 async def test_every_cut_stream_is_a_typed_error_with_its_partial_answer(
-    ring: LLMRing, fake_provider: FakeProvider, scale: float, record_property: Callable[[str, object], None]
+    dialect: str,
+    make_ring: MakeRing,
+    fake_provider: FakeProvider,
+    scale: float,
+    record_property: Callable[[str, object], None],
 ) -> None:
+    ring = make_ring(
+        providers={"one": {"base_url": fake_provider.base_url_of(dialect), "dialect": dialect, "auth": "none"}}
+    )
     dice = random.Random("RT02")
     cuts = round(400 * scale)
     errors: list[tuple[str, ProviderResponseError]] = []
@@ -59,9 +70,9 @@ from llmring import LLMRing, LLMRingError
 def resident_bytes():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 
-async def main(base_url, models):
+async def main(base_url, dialect, models):
     found = []
-    async with LLMRing(providers={"one": {"base_url": base_url}}, dotenv=False) as ring:
+    async with LLMRing(providers={"one": {"base_url": base_url, "dialect": dialect}}, dotenv=False) as ring:
         await ring.chat("one:fine", "warm up")
         for model in models:
             for stream in (False, True):
@@ -78,7 +89,7 @@ async def main(base_url, models):
                 found.append([model, stream, kind, resident_bytes() - before, seconds])
     print(json.dumps(found))
 
-asyncio.run(main(sys.argv[1], sys.argv[2:]))
+asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
 """
 
 BOMBS: dict[str, tuple[Fault, set[str]]] = {
@@ -90,14 +101,17 @@ BOMBS: dict[str, tuple[Fault, set[str]]] = {
 
 
 @pytest.mark.spec("RT19")
+@every_dialect
 async def test_bombs_are_typed_errors_and_take_no_memory(
-    fake_provider: FakeProvider, scale: float, record_property: Callable[[str, object], None]
+    dialect: str, fake_provider: FakeProvider, scale: float, record_property: Callable[[str, object], None]
 ) -> None:
     rounds = round(10 * scale)
     for model, (fault, _) in BOMBS.items():
         fake_provider.script(fault, model=model)
     client = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", CLIENT, fake_provider.base_url, *[*BOMBS] * rounds, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *("-c", CLIENT, fake_provider.base_url_of(dialect), dialect, *[*BOMBS] * rounds),
+        stdout=asyncio.subprocess.PIPE,
     )
     output, _ = await client.communicate()
     found = json.loads(output)

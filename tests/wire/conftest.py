@@ -11,18 +11,22 @@ import pytest_asyncio
 
 
 class Recorder:
-    """Answers every request with `answer`; `bodies` holds the request bodies, parsed, oldest first."""
+    """Answers every request with `answer`; `bodies` holds the request bodies, parsed, oldest first, and
+    `paths` where they went."""
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []
+        self.paths: list[str] = []
         self.answer = b"{}"
         self.content_type = "application/json"
         self.base_url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            head = await reader.readuntil(b"\r\n\r\n")
+            path, head = head.split(b" ", 2)[1], head.lower()
             length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
+            self.paths.append(path.decode())
             self.bodies.append(json.loads(await reader.readexactly(length)))
             writer.write(
                 f"HTTP/1.1 200 OK\r\ncontent-type: {self.content_type}\r\n"

@@ -1,4 +1,6 @@
-"""Every case folder of every dialect: `cases/<dialect>/<case>/`. A new case needs no Python.
+"""Every case folder of every dialect: `cases/<dialect>/<case>/`. A new case, and a new dialect, needs no Python.
+
+cases/<dialect>/dialect.json: `terminal`, what stands in a stream's last event and in no other; `cut_after`, what ends an event.
 
 case.json: source, and what is special (quirks, stream, warnings, status, headers, error, seen_at_the_end, …). request.json →
 wire_request.json: what we write. wire_reply.json, wire_stream.sse → events.json (the stream's, where there is one) →
@@ -13,9 +15,9 @@ import importlib
 import json
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -28,17 +30,39 @@ from llmring.schemas.fold import fold
 from llmring.wire.base import Dialect, EncodedRequest, Quirks, Target
 from llmring.wire.table import DIALECTS, get_dialect
 
-CASES = sorted((Path(__file__).parent / "cases").glob("*/*"))
+CASES = sorted(path for path in (Path(__file__).parent / "cases").glob("*/*") if path.is_dir())
+STREAMS = ("wire_stream.sse", "wire_stream.ndjson")
 SEED = 20261121
 
 
-def having(*names: str, without: str = "") -> pytest.MarkDecorator:
+def has_server_side(dialect: str) -> bool:
+    """Whether we speak it as a server too: the gateway does, in some."""
+    return hasattr(importlib.import_module(f"llmring.wire.{dialect}"), "decode_request")
+
+
+def _has(case: Path, name: str) -> bool:
+    return _stream_path(case) is not None if name == "wire_stream" else (case / name).exists()
+
+
+def _stream_path(case: Path) -> Path | None:
+    return next((case / name for name in STREAMS if (case / name).exists()), None)
+
+
+def _stream(case: Path) -> bytes:
+    path = _stream_path(case)
+    assert path is not None
+    return path.read_bytes()
+
+
+def having(*names: str, without: str = "", of: Callable[[str], bool] = lambda _: True) -> pytest.MarkDecorator:
+    """Each case that has all of these files. of: of which dialects."""
     folders = [
         folder
         for folder in CASES
-        if all((folder / name).exists() for name in names) and not (without and _meta(folder).get(without))
+        if all(_has(folder, name) for name in names)
+        and not (without and _meta(folder).get(without))
+        and of(folder.parent.name)
     ]
-    assert folders, f"no case has {names}"
     return pytest.mark.parametrize("case", folders, ids=[f"{folder.parent.name}-{folder.name}" for folder in folders])
 
 
@@ -46,16 +70,28 @@ def _meta(case: Path) -> dict[str, Any]:
     return json.loads((case / "case.json").read_bytes())
 
 
+def _dialect_facts(case: Path) -> dict[str, str]:
+    return json.loads((case.parent / "dialect.json").read_bytes())
+
+
+def _terminal(case: Path) -> bytes:
+    return _dialect_facts(case)["terminal"].encode()
+
+
 def _dialect(case: Path) -> Dialect:
     return get_dialect(case.parent.name)
 
 
 def _target(case: Path) -> Target:
-    quirks = dict(_meta(case).get("quirks", {}))
-    if "rejected" in quirks:
-        quirks["rejected"] = frozenset(quirks["rejected"])
+    quirks: dict[str, Any] = dict(_meta(case).get("quirks", {}))
+    for name, value in quirks.items():
+        if isinstance(value, list):  # JSON knows neither sets nor tuples
+            items = cast("list[Any]", value)
+            quirks[name] = frozenset(items) if isinstance(getattr(Quirks(), name), frozenset) else tuple(items)
     wire = json.loads((case / "wire_request.json").read_bytes())
-    return Target("openai", wire["model"], ModelInfo(f"openai:{wire['model']}"), Quirks(**quirks))
+    # A dialect whose model stands in the path, not in the body, names it in case.json.
+    provider, model = _meta(case).get("provider", "openai"), _meta(case).get("model") or wire["model"]
+    return Target(provider, model, ModelInfo(f"{provider}:{model}"), Quirks(**quirks))
 
 
 def _encode(case: Path, request: LLMRequest) -> EncodedRequest:
@@ -93,10 +129,14 @@ def _outcome(dialect: Dialect, pieces: Iterable[bytes]) -> tuple[list[Event], st
 
 
 @pytest.mark.spec("U10", "D01", "D02", "D09", "D10", "D11", "U28", "U42", "Z13", "A10")
+@pytest.mark.spec("G06", "G27", "G28", "K06", "L03", "L04", "N15", "U12", "U13", "U14", "U15", "U16")
 @having("request.json")
 def test_a_request_is_written_as_the_dialect_wants_it(case: Path) -> None:
     encoded = _encode(case, _request(case))
     assert json.loads(orjson.dumps(encoded.body)) == json.loads((case / "wire_request.json").read_bytes())
+    if "path" in _meta(case):
+        assert encoded.path == _meta(case)["path"]
+    assert encoded.headers == _meta(case).get("request_headers", {})
     assert [w.split()[0] for w in sorted(encoded.warnings)] == sorted(_meta(case).get("warnings", []))
 
 
@@ -109,11 +149,9 @@ def test_writing_a_request_does_not_change_it(case: Path) -> None:
     assert request == before
 
 
-@having("request.json")
+@having("request.json", of=has_server_side)
 def test_what_we_write_as_a_client_we_read_as_a_server(case: Path) -> None:
-    decode_request = getattr(importlib.import_module(f"llmring.wire.{case.parent.name}"), "decode_request", None)
-    if decode_request is None:
-        pytest.skip("no server side: only dialects that the gateway speaks have one")
+    decode_request = importlib.import_module(f"llmring.wire.{case.parent.name}").decode_request
     request = _request(case)
     encoded = _encode(case, request)
     read = decode_request(json.loads(orjson.dumps(encoded.body)))
@@ -127,17 +165,17 @@ def test_what_we_write_as_a_client_we_read_as_a_server(case: Path) -> None:
 # What we read -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.spec("P07", "S04", "S07", "U11")
-@having("wire_stream.sse", "events.json")
+@pytest.mark.spec("P07", "S04", "S07", "U11", "K05", "K08", "S11", "U14", "U15", "U16")
+@having("wire_stream", "events.json")
 def test_a_stream_gives_its_events_and_they_fold_to_its_response(case: Path) -> None:
-    seen, error = _run(_dialect(case), [(case / "wire_stream.sse").read_bytes()])
+    seen, error = _run(_dialect(case), [_stream(case)])
     assert [_as_data(event) for event in seen] == json.loads((case / "events.json").read_bytes())
     if not _meta(case).get("error"):
         assert error is None
         assert fold(seen) == LLMResponse.from_dict(json.loads((case / "response.json").read_bytes()))
 
 
-@pytest.mark.spec("P07", "S04", "S07", "U11")
+@pytest.mark.spec("P07", "S04", "S07", "U11", "K05", "K08", "S11", "U14", "U15", "U16")
 @having("wire_reply.json", "response.json")
 def test_a_reply_folds_to_the_same_response_as_its_stream(case: Path) -> None:
     seen = _dialect(case).decode((case / "wire_reply.json").read_bytes())
@@ -153,7 +191,7 @@ def test_a_reply_folds_to_the_same_response_as_its_stream(case: Path) -> None:
 
 @having("wire_reply.json", "events.json", "response.json")
 def test_a_reply_without_a_stream_gives_its_events(case: Path) -> None:
-    if (case / "wire_stream.sse").exists():
+    if _stream_path(case) is not None:
         return  # then events.json holds the stream's
     seen = _dialect(case).decode((case / "wire_reply.json").read_bytes())
     assert [_as_data(event) for event in seen] == json.loads((case / "events.json").read_bytes())
@@ -167,9 +205,9 @@ def _places(data: bytes) -> list[int]:
     return sorted(near | set(range(0, len(data), 11)))
 
 
-@having("wire_stream.sse")
+@having("wire_stream")
 def test_any_split_of_the_bytes_gives_the_same_events(case: Path) -> None:
-    dialect, data = _dialect(case), (case / "wire_stream.sse").read_bytes()
+    dialect, data = _dialect(case), _stream(case)
     whole = _outcome(dialect, [data])
     assert _outcome(dialect, [data[n : n + 1] for n in range(len(data))]) == whole
     for place in _places(data):
@@ -177,13 +215,14 @@ def test_any_split_of_the_bytes_gives_the_same_events(case: Path) -> None:
 
 
 @pytest.mark.spec("X01", "S04")
-@having("wire_stream.sse", "response.json")
+@having("wire_stream", "response.json")
 def test_a_stream_cut_after_any_event_is_an_error_and_keeps_what_came(case: Path) -> None:
-    dialect, data = _dialect(case), (case / "wire_stream.sse").read_bytes()
+    dialect, data = _dialect(case), _stream(case)
     whole, _ = _run(dialect, [data])
-    last = max(data.rfind(b"[DONE]"), 0)
-    assert last, "the terminal event of this dialect is not known to this test"
-    ends = [0, *(match.end() for match in re.finditer(rb"(?:\r\n|\n|\r){2}", data) if match.end() <= last)]
+    last = data.rfind(_terminal(case))
+    assert last > 0, "the terminal event does not say what dialect.json says it does"
+    blank = _dialect_facts(case)["cut_after"].encode()
+    ends = [0, *(match.end() for match in re.finditer(blank, data) if match.end() <= last)]
     assert len(ends) > 1
     for end in ends:
         seen, error = _run(dialect, [data[:end]])
@@ -194,12 +233,12 @@ def test_a_stream_cut_after_any_event_is_an_error_and_keeps_what_came(case: Path
 
 @pytest.mark.spec("RT02", "X01")
 def test_seeded_cuts_of_streams_at_any_byte_are_all_typed_errors_without_an_invented_finish() -> None:
-    folders = [f for f in CASES if (f / "wire_stream.sse").exists() and (f / "response.json").exists()]
+    folders = [f for f in CASES if _stream_path(f) is not None and (f / "response.json").exists()]
     draw = random.Random(SEED)
-    for _ in range(40):
+    for _ in range(40 * len(DIALECTS)):
         case = draw.choice(folders)
-        data = (case / "wire_stream.sse").read_bytes()
-        end = draw.randrange(data.rfind(b"[DONE]") + len(b"[DONE"))
+        data = _stream(case)
+        end = draw.randrange(data.rfind(_terminal(case)) + len(_terminal(case)) - 1)
         seen, error = _run(_dialect(case), [data[:end]])
         assert isinstance(error, StreamInterruptedError), f"{case.name} cut at {end}"
         assert fold(seen).finish_reason is None
@@ -230,12 +269,12 @@ def test_an_error_reply_is_classified(case: Path) -> None:
 
 
 @pytest.mark.spec("U17")
-@having("wire_stream.sse")
+@having("wire_stream")
 def test_an_error_inside_a_stream_is_classified_after_the_events_before_it(case: Path) -> None:
     if not _meta(case).get("error"):
         return
     decoder = _dialect(case).decode_stream()
-    data = (case / "wire_stream.sse").read_bytes()
+    data = _stream(case)
     seen: list[Event] = []
     with pytest.raises(ProviderError) as caught:
         seen += decoder.feed(data)
@@ -253,7 +292,7 @@ def test_every_case_names_its_source_and_has_what_belongs_together() -> None:
         names = {path.name for path in case.iterdir()}
         assert len(_meta(case)["source"]) > 20, case
         assert ("request.json" in names) == ("wire_request.json" in names), case
-        reads = names & {"wire_reply.json", "wire_stream.sse"}
+        reads = names & {"wire_reply.json", *STREAMS}
         if reads and not _meta(case).get("error"):
             assert {"events.json", "response.json"} <= names, case
         assert case.parent.name in DIALECTS, case

@@ -1,43 +1,42 @@
 """What we did not write judges the dialect: the openai SDK sends what we send, and its types know every key that we
 write.
 
-The SDK is lenient (its models keep unknown keys, its TypedDicts check nothing), so the walkers below are not: an
-unknown key, a missing one or a value of the wrong type, at any depth, fails. Differences stand in the case folder, each
-with its reason: `outside_the_types` (key → reason), `sdk_reads_otherwise` (reason).
+Differences stand in the case folder, each with its reason: `outside_the_types` (key → reason), `sdk_reads_otherwise`
+(reason).
 """
 
 from __future__ import annotations
 
-import collections.abc
 import copy
 import json
-import types
-import typing
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, cast
 
 import orjson
 import pytest
 import pytest_asyncio
-import typing_extensions
-from openai import AsyncOpenAI, BaseModel
+from openai import AsyncOpenAI
+from openai.types import CreateEmbeddingResponse, EmbeddingCreateParams
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
     CompletionCreateParamsStreaming,
 )
-from pydantic import ValidationError
+from tests.wire.oracle import check_reply, misfits
 
 from llmring.schemas import Citation, LLMRequest, LLMResponse, ModelInfo, ToolCall, Usage
+from llmring.schemas.embedding import EmbeddingOptions, EmbeddingRequest
 from llmring.schemas.fold import fold
+from llmring.testing.dialects import OPENAI_CHAT
 from llmring.wire.base import Quirks, Target
 from llmring.wire.openai_chat import DIALECT, encode_reply, encode_stream
 
-CASES = sorted((Path(__file__).parent / "cases" / "openai_chat").iterdir())
+CASES = sorted(path for path in (Path(__file__).parent / "cases" / "openai_chat").iterdir() if path.is_dir())
 
 # Extensions of the dialect that our server side writes and OpenAI's types do not know.
 EXTENSIONS = {
+    "extra_content": "Google's seal on a call: https://ai.google.dev/gemini-api/docs/thought-signatures (2026-11-21)",
     "reasoning_content": "the common extension for thinking aloud: DeepSeek, vLLM, llama.cpp",
     "annotations": "in a delta: OpenAI streams it, its types leave it out; https://github.com/simonw/llm/issues/837",
 }
@@ -51,69 +50,6 @@ def _having(name: str, *unless: str) -> pytest.MarkDecorator:
     folders = [case for case in CASES if (case / name).exists() and not {"error", *unless} & _meta(case).keys()]
     assert len(folders) > 10
     return pytest.mark.parametrize("case", folders, ids=[case.name for case in folders])
-
-
-# The walkers --------------------------------------------------------------------------------------------------------
-
-
-def misfits(value: Any, annotation: Any, path: str = "") -> list[str]:
-    """Where a value does not fit an annotation built of TypedDicts, unions, literals, lists and dicts."""
-    while hasattr(annotation, "__value__"):
-        annotation = annotation.__value__
-    origin = get_origin(annotation)
-    if annotation is Any or annotation is object:
-        return []
-    if origin in (typing.Required, typing_extensions.Required, typing.Annotated):
-        return misfits(value, get_args(annotation)[0], path)
-    if origin in (Union, types.UnionType):
-        tries = [misfits(value, option, path) for option in get_args(annotation)]
-        return min(tries, key=lambda found: (len(found), -max(map(len, found), default=0)))
-    if origin is Literal:
-        return [] if value in get_args(annotation) else [f"{path}: {value!r} is none of {get_args(annotation)}"]
-    if typing_extensions.is_typeddict(annotation):
-        return _typed_dict_misfits(value, annotation, path)
-    if origin in (list, collections.abc.Iterable, collections.abc.Sequence) or "Sequence" in str(origin or annotation):
-        if not isinstance(value, list):
-            return [f"{path}: no list"]
-        item = (get_args(annotation) or (Any,))[0]
-        return [m for n, child in enumerate(cast("list[Any]", value)) for m in misfits(child, item, f"{path}[{n}]")]
-    if origin in (dict, collections.abc.Mapping):
-        if not isinstance(value, dict):
-            return [f"{path}: no object"]
-        item = get_args(annotation)[1]
-        return [m for k, child in cast("dict[str, Any]", value).items() for m in misfits(child, item, f"{path}.{k}")]
-    wanted: Any = (int, float) if annotation is float else annotation
-    fits = isinstance(value, wanted) and not (isinstance(value, bool) and annotation is not bool)
-    return [] if fits else [f"{path}: {value!r} is no {annotation}"]
-
-
-def _typed_dict_misfits(value: Any, annotation: Any, path: str) -> list[str]:
-    if not isinstance(value, dict):
-        return [f"{path}: no object"]
-    given = cast("dict[str, Any]", value)
-    hints = typing_extensions.get_type_hints(annotation, include_extras=True)
-    found = [f"{path}.{name}: no such key" for name in given if name not in hints]
-    found += [f"{path}.{name}: missing" for name in annotation.__required_keys__ if name not in given]
-    return found + [m for name in given if name in hints for m in misfits(given[name], hints[name], f"{path}.{name}")]
-
-
-def extras(model: BaseModel, path: str = "") -> Iterator[str]:
-    """Every key, at any depth, that the SDK's models keep without knowing it."""
-    for name in model.model_extra or {}:
-        yield f"{path}.{name}"
-    for name in type(model).model_fields:
-        value = getattr(model, name, None)
-        for n, item in enumerate(cast("list[Any]", value) if isinstance(value, list) else [value]):
-            if isinstance(item, BaseModel):
-                yield from extras(item, f"{path}.{name}[{n}]")
-
-
-def check_reply(data: Any, kind: type[BaseModel], allowed: Mapping[str, str]) -> list[str]:
-    try:
-        model = kind.model_validate(data)
-    except ValidationError as error:
-        return [f"{'.'.join(map(str, step['loc']))}: {step['msg']}" for step in error.errors()]
-    return [path for path in extras(model) if path.rpartition(".")[2] not in allowed]
 
 
 # The client ---------------------------------------------------------------------------------------------------------
@@ -138,14 +74,15 @@ async def _ask(sdk: AsyncOpenAI, recorder: Any, answer: bytes, *, stream: bool, 
 
 
 @pytest.mark.spec("U42", "U28", "D10")
-@_having("wire_request.json")
+@_having("wire_request.json", "not_openais")
 async def test_the_sdk_sends_the_body_that_we_send(case: Path, sdk: AsyncOpenAI, recorder: Any) -> None:
     meta = _meta(case)
     wire = json.loads((case / "wire_request.json").read_bytes())
-    quirks: dict[str, Any] = {
-        **meta.get("quirks", {}),
-        "rejected": frozenset(meta.get("quirks", {}).get("rejected", ())),
-    }
+    quirks: dict[str, Any] = dict(meta.get("quirks", {}))
+    for name, value in quirks.items():
+        if isinstance(value, list):
+            listed = cast("list[Any]", value)
+            quirks[name] = frozenset(listed) if name == "rejected" else tuple(listed)
     request = LLMRequest.model_validate_json((case / "request.json").read_bytes())
     target = Target("openai", wire["model"], ModelInfo("openai:x"), Quirks(**quirks))
     ours = json.loads(orjson.dumps(DIALECT.encode(request, target, stream=bool(meta.get("stream"))).body))
@@ -232,6 +169,55 @@ def test_the_recorded_replies_are_what_the_types_say(case: Path) -> None:
     assert [misfit for misfit in found if misfit.split(":")[0].rpartition(".")[2] not in allowed] == []
 
 
+# Embeddings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spec("M01", "M02", "M03")
+@pytest.mark.parametrize("form", ["float", "base64"])
+async def test_the_sdk_sends_the_embedding_request_that_we_send(form: Any, sdk: AsyncOpenAI, recorder: Any) -> None:
+    codec = DIALECT.embeddings
+    assert codec is not None
+    recorder.answer, recorder.content_type = OPENAI_CHAT.embedding_reply([[0.5, 0.25]], 3, "m", {}), "application/json"
+    await sdk.embeddings.create(model="m", input=["a"], dimensions=2, encoding_format=form)
+    request = EmbeddingRequest("m", ("a",), EmbeddingOptions(dimensions=2, encoding_format=form))
+    encoded = codec.encode(request, Target("openai", "m", ModelInfo("openai:m")))
+    assert recorder.bodies == [encoded.body]
+    assert recorder.paths == ["/v1" + encoded.path]
+    assert misfits(encoded.body, EmbeddingCreateParams) == []
+
+
+@pytest.mark.parametrize("form", ["float", "base64"])
+async def test_the_sdk_reads_in_an_embedding_reply_what_we_read(form: Any, sdk: AsyncOpenAI, recorder: Any) -> None:
+    codec = DIALECT.embeddings
+    assert codec is not None
+    data = OPENAI_CHAT.embedding_reply([[0.5, 0.25], [1.0, -2.0]], 3, "m", {"encoding_format": form})
+    recorder.answer, recorder.content_type = data, "application/json"
+    theirs = await sdk.embeddings.create(
+        model="m", input=["a", "b"], **({} if form == "base64" else {"encoding_format": form})
+    )
+    ours = codec.decode(data)
+    assert [item.embedding for item in theirs.data] == ours.embeddings == [[0.5, 0.25], [1.0, -2.0]]
+    assert theirs.usage.prompt_tokens == (ours.usage and ours.usage.prompt_tokens) == 3
+    if form == "float":
+        assert check_reply(json.loads(data), CreateEmbeddingResponse, {}) == []
+
+
+@pytest.mark.parametrize("path", [("data",), ("data", 0, "embedding"), ("usage", "prompt_tokens")], ids=str)
+def test_a_misspelling_planted_in_an_embedding_reply_is_caught(path: tuple[str | int, ...]) -> None:
+    reply = json.loads(OPENAI_CHAT.embedding_reply([[0.5]], 3, "m", {}))
+    assert check_reply(reply, CreateEmbeddingResponse, {}) == []
+    _rename(*path)(reply)
+    assert check_reply(reply, CreateEmbeddingResponse, {})
+
+
+@pytest.mark.parametrize("name", ["encoding_format", "dimensions", "input"])
+def test_a_misspelling_planted_in_an_embedding_request_is_caught(name: str) -> None:
+    body: dict[str, Any] = {"model": "m", "input": ["a"], "dimensions": 2, "encoding_format": "float"}
+    assert misfits(body, EmbeddingCreateParams) == []
+    _rename(name)(body)
+    assert misfits(body, EmbeddingCreateParams)
+
+
 # The server side ----------------------------------------------------------------------------------------------------
 
 FULL = LLMResponse(
@@ -261,7 +247,7 @@ async def test_the_sdk_knows_every_key_of_the_replies_that_we_write(
     response: LLMResponse, sdk: AsyncOpenAI, recorder: Any
 ) -> None:
     reply = json.loads(orjson.dumps(encode_reply(response, created=1)))
-    assert check_reply(reply, ChatCompletion, {"reasoning_content": EXTENSIONS["reasoning_content"]}) == []
+    assert check_reply(reply, ChatCompletion, {k: EXTENSIONS[k] for k in ("reasoning_content", "extra_content")}) == []
     completion: ChatCompletion = (await _ask(sdk, recorder, orjson.dumps(reply), stream=False))[0]
     assert (completion.choices[0].message.content or "") == response.content
     assert len(completion.choices[0].message.tool_calls or ()) == len(response.tool_calls or ())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any, cast
 
-from llmring.calls.call import Call, Reply
+from llmring.calls.call import Call, Reply, Send
+from llmring.clock import Clock
 from llmring.exceptions import SchemaValidationError
 from llmring.registry.pricing import as_float, price_usage
 from llmring.schemas.events import (
@@ -17,11 +20,15 @@ from llmring.schemas.events import (
     ToolCallStart,
 )
 from llmring.schemas.fold import Fold
+from llmring.schemas.optional_keys import drop_added_nulls
 from llmring.schemas.request import LLMRequest
 from llmring.schemas.response import LLMResponse, StreamChunk, StreamEventType, Usage
 from llmring.schemas.response_format import read_response_format
+from llmring.schemas.tools import ToolCall
 
 _TOKEN = StreamEventType.TOKEN
+
+REPAIRED = "response_format: the answer was no JSON as it stood; the one JSON value in it was taken"
 
 
 def finish(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse:
@@ -35,16 +42,27 @@ def finish(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse:
     return response
 
 
+async def ask(call: Call, send: Send, clock: Clock) -> LLMResponse:
+    """Sends a call that is no stream; what `finish` makes of the reply."""
+    reply = await send(call)
+    folding = Fold()
+    for event in reply.events:
+        folding.add(event)
+    return finish(call, reply, folding, clock.monotonic())
+
+
 def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse:
     """The answer as far as it has come, with the facts of its call."""
     response = folding.response()
     candidate, resolution, request = reply.candidate, call.resolution, call.request
+    if response.tool_calls and request.tools:
+        response.tool_calls = [own_arguments(made, request.tools) for made in response.tool_calls]
     response.provider = candidate.ref.provider
     response.model = response.model or candidate.ref.model
     response.requested_model = request.model
     response.called_model = str(candidate.ref)
     response.alias = resolution.alias
-    response.profile = resolution.profile
+    response.profile = resolution.profile or None
     response.status_code = reply.status
     response.request_id = reply.request_id
     response.request = call.asked
@@ -59,8 +77,18 @@ def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse
         response.timing.ttft = reply.first_content_at - call.started
     if not folding.has_usage:
         response.usage = estimate_usage(request, response)
+    usage = response.usage
+    if (
+        response.finish_reason == "length"
+        and usage.reasoning_tokens
+        and not response.content
+        and not response.tool_calls
+    ):
+        response.warnings.append(
+            f"the answer is empty: thinking used {usage.reasoning_tokens} tokens of the budget; raise max_tokens or lower "
+            "reasoning_effort"
+        )
     if candidate.info.price:
-        usage = response.usage
         cost = price_usage(usage, candidate.info)
         usage["cost"] = as_float(cost.total_cost)
         usage["input_cost"] = as_float(cost.input_cost)
@@ -70,10 +98,15 @@ def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse
 
 def estimate_usage(request: LLMRequest, response: LLMResponse) -> Usage:
     """Counts for an answer whose provider reported none: a token per four bytes of text, and marked as estimated."""
-    prompt = sum(len(message.text.encode()) for message in request.messages)
+    prompt = sum(_size(message.text) for message in request.messages)
     calls = sum(len(call.raw_arguments) for call in response.tool_calls or ())
-    answer = len(response.content.encode()) + len((response.reasoning or "").encode()) + calls
+    answer = _size(response.content) + _size(response.reasoning or "") + calls
     return Usage(-(-prompt // 4), -(-answer // 4), estimated=True)
+
+
+def _size(text: str) -> int:
+    # Half a surrogate pair may stand in what a custom provider takes and gives.
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _parse(request: LLMRequest, response: LLMResponse) -> None:
@@ -84,7 +117,9 @@ def _parse(request: LLMRequest, response: LLMResponse) -> None:
     if response.refusal or response.tool_calls or response.finish_reason == "content_filter":
         return
     try:
-        response.parsed = wanted.parse(response.content)
+        response.parsed, repaired = wanted.read(response.content)
+        if repaired:
+            response.warnings.append(REPAIRED)
     except SchemaValidationError as error:
         error.response = response
         if response.finish_reason == "length":
@@ -92,7 +127,24 @@ def _parse(request: LLMRequest, response: LLMResponse) -> None:
         raise
 
 
-def chunk_of(event: Event, folding: Fold, model: str, now: float) -> StreamChunk | None:
+def own_arguments(made: ToolCall, tools: Sequence[Mapping[str, Any]]) -> ToolCall:
+    """The call without arguments that are null only because strict mode cannot leave them out: the tool's own defaults apply."""
+    for tool in tools:
+        match tool:
+            case {"function": {"name": made.name, "parameters": {"properties": {}} as schema}}:
+                break
+            case _:
+                pass
+    else:
+        return made
+    if "null" not in made.raw_arguments:
+        return made
+    arguments, error = made.arguments, made.parse_error
+    own = drop_added_nulls(arguments, cast("Mapping[str, Any]", schema))
+    return made if error or own == arguments else ToolCall(made.id, made.name, own, signature=made.signature)
+
+
+def chunk_of(event: Event, folding: Fold, request: LLMRequest, model: str, now: float) -> StreamChunk | None:
     """The chunk that shows an event to the caller, None for one that is only kept. The event is already folded."""
     if isinstance(event, TextDelta):
         return StreamChunk(_TOKEN, event.text, timestamp=now)
@@ -110,6 +162,8 @@ def chunk_of(event: Event, folding: Fold, model: str, now: float) -> StreamChunk
             return StreamChunk(StreamEventType.TOOL_CALL_DELTA, data=data, tool_id=id, timestamp=now)
         case ToolCallEnd():
             tool_call = folding.tool_call(event.index)
+            if request.tools:
+                tool_call = own_arguments(tool_call, request.tools)
             return StreamChunk(StreamEventType.TOOL_CALL_END, data=tool_call, tool_id=tool_call.id, timestamp=now)
         case RefusalDelta():
             return StreamChunk(StreamEventType.META, data={"event": "refusal", "delta": event.text}, timestamp=now)

@@ -1,18 +1,35 @@
-"""What travels through the chain: a `Call` going in, a `Reply` coming out. The same two for plain replies and streams."""
+"""What travels through the chain: a `Call` going in, a `Reply` coming out. The same two for plain replies and streams.
+
+What is not chat (embeddings, a count, a ranking) travels as a `PlainCall`, and comes back as a `PlainReply`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from llmring.exceptions import AttemptRecord
 from llmring.providers.base import BaseLLMProvider
 from llmring.schemas.events import Event
-from llmring.schemas.request import LLMRequest
+from llmring.schemas.request import LLMRequest, Timeouts
+from llmring.wire.base import EncodedRequest, Target
 
 if TYPE_CHECKING:
+    from llmring.providers.custom import Provider
     from llmring.resolver import Candidate, Resolution
+    from llmring.transport.guard import Fetched
+
+T = TypeVar("T")
+
+
+class PoolCall(Protocol):
+    """What the wrappers of the chain need to know of a call, whatever it asks for."""
+
+    resolution: Resolution
+    started: float
+    deadline: float | None
+    attempts: list[AttemptRecord]
 
 
 @dataclass(slots=True)
@@ -22,6 +39,7 @@ class Call:
     asked: the request as the caller made it; request: the same with the ring's defaults laid under it.
     started, deadline: the clock's `monotonic()` seconds; deadline None = none.
     extra_params: a ring's defaults for the body; what the request says wins. attempts: candidates that failed so far.
+    fetched: what was got of the request's URLs, for the candidates that take none.
     """
 
     asked: LLMRequest
@@ -32,6 +50,7 @@ class Call:
     deadline: float | None = None
     extra_params: Mapping[str, Any] | None = None
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    fetched: dict[str, Fetched] = field(default_factory=dict[str, "Fetched"])
 
 
 class EventSource(Protocol):
@@ -51,18 +70,47 @@ class Reply:
     """An answer that has begun. A plain reply is all in `events`; of a stream they reach to the first content, and the rest
     comes from `source`. So whatever fails before the first content fails alike for both, and can still fall over.
 
-    raw: the plain reply's JSON text. first_content_at: the clock's `monotonic()` seconds.
+    status: None where no HTTP of ours was spoken. raw: the plain reply's JSON text, or what a custom provider gives for it.
+    first_content_at: the clock's `monotonic()` seconds.
     """
 
     candidate: Candidate
-    provider: BaseLLMProvider
     events: list[Event]
-    status: int
+    status: int | None
     request_id: str | None
     warnings: list[str]
-    raw: bytes | None = None
+    raw: Any = None
     source: EventSource | None = None
     first_content_at: float | None = None
+
+
+@dataclass(slots=True)
+class PlainCall(Generic[T]):
+    """One call that is not chat and is answered in one piece. Belongs to that call alone.
+
+    encode: the request for a model, in its provider's dialect; decode: the reply's body, or what a custom provider gave back.
+    ask_custom: the same asked of a custom provider, with the model's name. Each raises what a dialect raises.
+    """
+
+    resolution: Resolution
+    encode: Callable[[BaseLLMProvider, Target], EncodedRequest]
+    decode: Callable[[BaseLLMProvider, bytes], T]
+    ask_custom: Callable[[Provider, str], Awaitable[T]]
+    started: float
+    timeout: float | Timeouts | None = None
+    deadline: float | None = None
+    attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+
+
+@dataclass(slots=True)
+class PlainReply(Generic[T]):
+    """What came of a PlainCall. raw: the reply's JSON text; None from a custom provider."""
+
+    candidate: Candidate
+    value: T
+    request_id: str | None = None
+    warnings: list[str] = field(default_factory=list[str])
+    raw: bytes | None = None
 
 
 Send: TypeAlias = "Callable[[Call], Awaitable[Reply]]"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from llmring.calls.call import Call, Reply, Send, SendTo
+from llmring.calls.call import Call, PlainCall, PlainReply, PoolCall, Reply, Send, SendTo
 from llmring.clock import Clock
 from llmring.exceptions import AttemptRecord, LLMRingError, ProviderError
 from llmring.resilience.deadline import deadline_passed
@@ -12,6 +14,10 @@ from llmring.resilience.fallback import most_useful, moves_on, with_attempts
 from llmring.resolver import Candidate
 
 _log = logging.getLogger("llmring.calls")
+
+T = TypeVar("T")
+AnyCall = TypeVar("AnyCall", bound=PoolCall)
+AnyReply = TypeVar("AnyReply")
 
 
 def build_chain(exchange: SendTo, clock: Clock) -> Send:
@@ -26,6 +32,22 @@ def build_chain(exchange: SendTo, clock: Clock) -> Send:
     # a response cache wraps everything: a hit asks nobody.
 
 
+def build_plain_chain(
+    exchange: Callable[[PlainCall[T], Candidate], Awaitable[PlainReply[T]]], clock: Clock
+) -> Callable[[PlainCall[T]], Awaitable[PlainReply[T]]]:
+    """The same for what is not chat: fallback ( exchange ). Its deadline is set where the call is made."""
+    return with_fallback(exchange, clock)
+
+
+def build_direct_chain(exchange: SendTo, clock: Clock) -> Send:
+    """For a provider that is called by itself: deadline ( exchange ). One model, one attempt."""
+
+    async def send_once(call: Call) -> Reply:
+        return await exchange(call, call.resolution.candidates[0])
+
+    return with_deadline(send_once, clock)
+
+
 def with_deadline(send: Send, clock: Clock) -> Send:
     """One deadline over all attempts. Every wait below is bounded by it."""
 
@@ -37,10 +59,12 @@ def with_deadline(send: Send, clock: Clock) -> Send:
     return send_within_deadline
 
 
-def with_fallback(send_to: SendTo, clock: Clock) -> Send:
+def with_fallback(
+    send_to: Callable[[AnyCall, Candidate], Awaitable[AnyReply]], clock: Clock
+) -> Callable[[AnyCall], Awaitable[AnyReply]]:
     """The pool's candidates in order, each with the original request, until one answers (streams: until the first content)."""
 
-    async def send_with_fallback(call: Call) -> Reply:
+    async def send_with_fallback(call: AnyCall) -> AnyReply:
         errors: list[LLMRingError] = []
         candidates = call.resolution.candidates
         for candidate in candidates:

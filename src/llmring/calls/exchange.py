@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, NoReturn, TypeVar
 
 import orjson
 
-from llmring.calls.call import Call, Reply
+from llmring.calls.background import finish_job
+from llmring.calls.call import Call, PlainCall, PlainReply, Reply
+from llmring.calls.fitting import fit_request
+from llmring.calls.media import LARGE_BYTES, MediaPlace, MediaStep, weigh
+from llmring.calls.options import lay_under
 from llmring.clock import Clock
 from llmring.exceptions import (
     ConfigurationError,
@@ -19,18 +25,23 @@ from llmring.exceptions import (
     ProviderResponseError,
     StreamInterruptedError,
 )
+from llmring.providers.auth.base import Signer
 from llmring.providers.base import BaseLLMProvider
 from llmring.resilience.deadline import ReplyClock, effective_timeouts
 from llmring.resilience.fallback import with_attempts
 from llmring.resolver import Candidate
 from llmring.schemas.events import Event, has_content
+from llmring.schemas.request import Timeouts
 from llmring.secret import Scrubber
+from llmring.transport.alarm import Alarm
 from llmring.transport.base import HTTPReply, HTTPRequest, Transport
-from llmring.wire.base import EncodedRequest, StreamDecoder
+from llmring.wire.base import Dialect, EncodedRequest, StreamDecoder, WorksInBackground
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 
 _log = logging.getLogger("llmring.calls")
+
+T = TypeVar("T")
 
 
 class Exchange:
@@ -40,70 +51,148 @@ class Exchange:
         self,
         *,
         clock: Clock,
-        scrubber: Scrubber,
         find_provider: Callable[[str], BaseLLMProvider],
         find_transport: Callable[[BaseLLMProvider], Transport],
+        media: MediaStep,
     ) -> None:
         self._clock = clock
-        self._scrubber = scrubber
+        self._media = media
         self._find_provider = find_provider
         self._find_transport = find_transport
         self._warned: set[str] = set()
 
-    async def __call__(self, call: Call, candidate: Candidate) -> Reply:
-        """Raises ConfigurationError for what the dialect cannot say, before any I/O, else a ProviderError that says who."""
-        provider = self._find_provider(candidate.ref.provider)
+    async def __call__(self, call: Call, candidate: Candidate, provider: BaseLLMProvider | None = None) -> Reply:
+        """provider: default, the one that has the candidate's name now.
+
+        Raises ConfigurationError for what the dialect cannot say, before any I/O, else a ProviderError that says who.
+        """
+        provider = provider or self._find_provider(candidate.ref.provider)
         try:
             return await self._run(call, candidate, provider)
         except ProviderError as error:
             self._say_who(error, candidate, provider)
             raise
 
+    async def ask(
+        self, call: PlainCall[T], candidate: Candidate, provider: BaseLLMProvider | None = None
+    ) -> PlainReply[T]:
+        """The same for what is not chat."""
+        provider = provider or self._find_provider(candidate.ref.provider)
+        try:
+            encoded = call.encode(provider, provider.target(candidate.ref.model, candidate.info))
+            self._warn_once(encoded.warnings)
+
+            async def take(http: HTTPReply, clock: ReplyClock) -> PlainReply[T]:
+                raw = await http.read(clock.until())
+                http.close()
+                value = call.decode(provider, raw)
+                return PlainReply(candidate, value, _request_id(http, provider.scrubber), encoded.warnings, raw)
+
+            return await self._converse(encoded, provider, call.timeout, call.deadline, False, take)
+        except ProviderError as error:
+            self._say_who(error, candidate, provider)
+            raise
+
     def _say_who(self, error: ProviderError, candidate: Candidate, provider: BaseLLMProvider) -> None:
-        """Puts names to an error, and takes secrets out of what a server wrote into it."""
-        error.provider = error.provider or candidate.ref.provider
-        error.model = error.model or candidate.ref.model
         if isinstance(error, ProviderConnectionError):
             error.hint = provider.row.hint or error.hint
-        error.message = self._scrubber.scrub_text(error.message)
-        error.args = (error.message,)
-        error.code = error.code and self._scrubber.scrub_text(error.code)
-        error.request_id = error.request_id and self._scrubber.scrub_text(error.request_id)
+        say_who(error, candidate, provider.scrubber)
 
     async def _run(self, call: Call, candidate: Candidate, provider: BaseLLMProvider) -> Reply:
         request = call.request
-        encoded = provider.dialect.encode(
-            request,
-            provider.target(candidate.ref.model, candidate.info),
-            stream=call.stream,
-            under=call.extra_params,
-        )
+        if provider.row.defaults is not None:
+            request = lay_under(provider.row.defaults, request, call.extra_params)
+        target = provider.target(candidate.ref.model, candidate.info)
+        dialect = provider.dialect_for(request, candidate.ref.model)
+        weight = weigh(request)
+        if weight.media:
+            place = MediaPlace(provider, target, dialect.name, call.deadline)
+            request = await self._media.prepare(request, weight, place, call.fetched)
+            weight = weigh(request)
+        notes: list[str] = []
+        is_first = candidate is call.resolution.candidates[0]
+        request = fit_request(request, candidate, target, provider, dialect.name, is_first=is_first, warnings=notes)
+        encode = partial(dialect.encode, request, target, stream=call.stream, under=call.extra_params)
+        large = weight.size_bytes > LARGE_BYTES
+        encoded = await asyncio.to_thread(encode) if large else encode()
+        encoded.warnings[:0] = notes
         self._warn_once(encoded.warnings)
-        http_request = _http_request(encoded, provider)
-        timeouts = effective_timeouts(request.timeout, local=provider.row.local)
-        clock = ReplyClock(timeouts, started=self._clock.monotonic(), deadline=call.deadline, stream=call.stream)
+
+        async def take(http: HTTPReply, clock: ReplyClock) -> Reply:
+            reply = Reply(candidate, [], http.status, _request_id(http, provider.scrubber), encoded.warnings)
+            if call.stream and not _is_json(http, dialect.stream_type):
+                await self._begin_stream(call, reply, http, clock, provider, dialect)
+                return reply
+            # A server that was asked for a stream and answers in one piece is taken at its word.
+            reply.raw = raw = await http.read(clock.until())
+            http.close()
+            if not request.background:
+                reply.events = dialect.decode(raw)
+            return reply
+
+        reply = await self._converse(
+            encoded, provider, request.timeout, call.deadline, call.stream, take, large=large, dialect=dialect
+        )
+        if request.background and isinstance(dialect, WorksInBackground):
+            ask = partial(self._ask_about_job, provider, dialect, request.timeout)
+            reply.raw = await finish_job(reply.raw, dialect.background, ask, self._clock, call.deadline)
+            reply.events = dialect.decode(reply.raw)
+        return reply
+
+    async def _ask_about_job(
+        self,
+        provider: BaseLLMProvider,
+        dialect: Dialect,
+        timeout: float | Timeouts | None,  # noqa: ASYNC109 - the clocks of a ReplyClock
+        encoded: EncodedRequest,
+        *,
+        timeouts: Timeouts | None = None,
+        deadline: float | None = None,
+    ) -> bytes:
+        async def take(http: HTTPReply, clock: ReplyClock) -> bytes:
+            raw = await http.read(clock.until())
+            http.close()
+            return raw
+
+        return await self._converse(encoded, provider, timeouts or timeout, deadline, False, take, dialect=dialect)
+
+    async def _converse(
+        self,
+        encoded: EncodedRequest,
+        provider: BaseLLMProvider,
+        timeout: float | Timeouts | None,  # noqa: ASYNC109 - the clocks of a ReplyClock
+        deadline: float | None,
+        stream: bool,
+        take: Callable[[HTTPReply, ReplyClock], Awaitable[T]],
+        *,
+        large: bool = False,
+        dialect: Dialect | None = None,
+    ) -> T:
+        """Sends, and has `take` read the reply where its status is good; whatever goes wrong, the connection is let go.
+
+        dialect: in whose words the server says what is wrong; default, the provider's own."""
+        # The body first: where it fails, no local variable of a frame holds a key yet.
+        data = await asyncio.to_thread(_render, encoded.body) if large else _render(encoded.body)
+        http_request = _http_request(encoded, provider, data)
+        timeouts = effective_timeouts(timeout, local=provider.row.local)
+        clock = ReplyClock(timeouts, started=self._clock.monotonic(), deadline=deadline, stream=stream)
         transport = self._find_transport(provider)
         http = None
         try:
+            signer = provider.signer
+            if signer is not None:
+                await sign(signer, http_request, self._clock, clock.until())
             http = await transport.send(http_request, connect_s=timeouts.connect, until=clock.until())
-            reply = Reply(candidate, provider, [], http.status, _request_id(http, self._scrubber), encoded.warnings)
             if not 200 <= http.status < 300:
-                raise await self._failure(http, provider, clock)
-            if call.stream and not _is_json(http):
-                await self._begin_stream(call, reply, http, clock)
-                return reply
-            # A server that was asked for a stream and answers in one piece is taken at its word.
-            reply.raw = await http.read(clock.until())
-            http.close()
-            reply.events = provider.dialect.decode(reply.raw)
-            return reply
+                raise await self._failure(http, provider, clock, dialect or provider.dialect)
+            return await take(http, clock)
         except BaseException as error:
             failure = clock.error() if isinstance(error, TimeoutError) else error
             if http is not None:
                 http.close()
                 if isinstance(failure, ProviderError):
                     # Ours is cleaned and scrubbed; the dialect reads the header as it came.
-                    failure.request_id = _request_id(http, self._scrubber)
+                    failure.request_id = _request_id(http, provider.scrubber)
             if failure is not error:
                 raise failure from None
             raise
@@ -115,7 +204,9 @@ class Exchange:
                 self._warned.add(warning)
                 _log.warning("%s", warning)
 
-    async def _failure(self, http: HTTPReply, provider: BaseLLMProvider, clock: ReplyClock) -> ProviderError:
+    async def _failure(
+        self, http: HTTPReply, provider: BaseLLMProvider, clock: ReplyClock, dialect: Dialect
+    ) -> ProviderError:
         if 300 <= http.status < 400:
             return ProviderResponseError(
                 "the server answered with a redirect, which is not followed: the key would travel with it",
@@ -123,29 +214,37 @@ class Exchange:
                 hint=f"set the base_url of provider {provider.name} to where the API is",
             )
         try:
-            body = self._scrubber.scrub(await http.read(clock.until()))
+            body = provider.scrubber.scrub(await http.read(clock.until()))
         except (TimeoutError, ProviderError):
             body = (
                 b""  # the status says enough: a body that breaks must not turn a refused request into one to send again
             )
-        return provider.dialect.classify(http.status, http.headers, body)
+        return dialect.classify(http.status, http.headers, body)
 
-    async def _begin_stream(self, call: Call, reply: Reply, http: HTTPReply, clock: ReplyClock) -> None:
+    async def _begin_stream(
+        self,
+        call: Call,
+        reply: Reply,
+        http: HTTPReply,
+        clock: ReplyClock,
+        provider: BaseLLMProvider,
+        dialect: Dialect,
+    ) -> None:
         """Reads up to the first content: until then a failure may still fall over to another model."""
-        candidate, provider, request_id, attempts = reply.candidate, reply.provider, reply.request_id, call.attempts
+        candidate, request_id, attempts = reply.candidate, reply.request_id, call.attempts
 
         # Without `reply`, which is to hold the source: a cycle would keep the connection until a garbage collection.
-        def say_who(error: ProviderError) -> None:
+        def tell(error: ProviderError) -> None:
             self._say_who(error, candidate, provider)
             error.request_id = error.request_id or request_id
             with_attempts(error, attempts)
 
         source = _StreamSource(
             http,
-            provider.dialect.decode_stream(),
+            dialect.decode_stream(),
             clock,
             self._clock,
-            say_who,
+            tell,
         )
         while True:
             events = await source.read()
@@ -159,7 +258,7 @@ class Exchange:
 
 
 # How long a server may take to end the body after the dialect's last event, so that its connection can be used again.
-_LAST_BYTES_S = 0.25
+LAST_BYTES_S = 0.25
 
 
 class _StreamSource:
@@ -206,7 +305,7 @@ class _StreamSource:
     async def _end(self) -> None:
         """The answer is whole: nothing that happens from here on can spoil it."""
         try:
-            await self._http.read_some(self._monotonic() + _LAST_BYTES_S)
+            await self._http.read_some(self._monotonic() + LAST_BYTES_S)
         except (TimeoutError, LLMRingError):
             pass
         finally:
@@ -226,18 +325,10 @@ class _StreamSource:
             raise
 
     def _interrupt(self, cause: ProviderError) -> NoReturn:
-        """Content has reached the caller: whatever the cause, what is left is an interrupted stream."""
         self._say_who(cause)
-        if isinstance(cause, (StreamInterruptedError, DeadlineExceededError)):
+        error = interruption(cause)
+        if error is cause:
             raise cause from None
-        error = StreamInterruptedError(
-            f"the stream ended early: {cause.message}",
-            status=cause.status,
-            code=cause.code,
-            request_id=cause.request_id,
-            retry_after_s=cause.retry_after_s,
-            hint=cause.hint,
-        )
         self._say_who(error)
         raise error from cause
 
@@ -246,22 +337,62 @@ class _StreamSource:
         self._http.close()
 
 
-def _http_request(encoded: EncodedRequest, provider: BaseLLMProvider) -> HTTPRequest:
-    # The body first: where it fails, no local variable of this frame holds a key yet.
+def say_who(error: ProviderError, candidate: Candidate, scrubber: Scrubber) -> None:
+    """Puts names to an error, and takes secrets out of what a server wrote into it."""
+    error.provider = error.provider or candidate.ref.provider
+    error.model = error.model or candidate.ref.model
+    error.message = scrubber.scrub_text(error.message)
+    error.args = (error.message,)
+    error.code = error.code and scrubber.scrub_text(error.code)
+    error.request_id = error.request_id and scrubber.scrub_text(error.request_id)
+
+
+def interruption(cause: ProviderError) -> ProviderError:
+    """Content has reached the caller: whatever the cause, what is left is an interrupted stream."""
+    if isinstance(cause, (StreamInterruptedError, DeadlineExceededError)):
+        return cause
+    return StreamInterruptedError(
+        f"the stream ended early: {cause.message}",
+        status=cause.status,
+        code=cause.code,
+        request_id=cause.request_id,
+        retry_after_s=cause.retry_after_s,
+        hint=cause.hint,
+    )
+
+
+def _render(body: dict[str, Any]) -> bytes:
     try:
-        data = orjson.dumps(encoded.body)
+        return orjson.dumps(body)
     except (TypeError, ValueError) as error:
         # orjson names the type, never the value.
         raise ConfigurationError(f"the request holds something that JSON cannot: {error}") from None
+
+
+def _http_request(encoded: EncodedRequest, provider: BaseLLMProvider, data: bytes) -> HTTPRequest:
+    url = provider.base_url + encoded.path  # before the headers: where it fails, no local variable holds a key yet
     headers = provider.headers()
     if encoded.headers:
         replaced = {name.lower() for name in encoded.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | encoded.headers
-    return HTTPRequest("POST", provider.base_url + encoded.path, headers, data)
+    return HTTPRequest(encoded.method, url, headers, data if encoded.body else None)
 
 
-def _is_json(http: HTTPReply) -> bool:
-    return http.headers.get("content-type", "").partition(";")[0].strip().lower().endswith("json")
+async def sign(signer: Signer, request: HTTPRequest, system: Clock, until: float | None) -> None:
+    """Signs a request just before it leaves. Raises TimeoutError at `until`: a token may take long to come."""
+    if until is None:
+        await signer.sign(request)
+        return
+    alarm = Alarm(system)
+    try:
+        await alarm.wait(signer.sign(request), until)
+    finally:
+        alarm.cancel()
+
+
+def _is_json(http: HTTPReply, stream_type: str) -> bool:
+    content_type = http.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return content_type.endswith("json") and content_type != stream_type
 
 
 def _request_id(http: HTTPReply, scrubber: Scrubber) -> str | None:

@@ -28,13 +28,14 @@ class Defaults:
     Raises ConfigurationError for what is no `RequestOptions`.
     """
 
-    __slots__ = ("_headers", "_strict_tools", "_values", "extra_params")
+    __slots__ = ("_headers", "_strict_tools", "_values", "extra_params", "options")
 
     def __init__(self, options: RequestOptions) -> None:
         if not isinstance(options, RequestOptions):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
             raise ConfigurationError(
                 f"defaults: a RequestOptions is wanted, not {type(options).__name__}", hint="RequestOptions(…)"
             )
+        self.options = options
         # What is set directly wins over `sampling`.
         values = options.sampling.request_fields() if options.sampling is not None else {}
         for name in _SHARED:
@@ -55,8 +56,9 @@ class Defaults:
             for name, value in self._values.items()
             if getattr(request, name) is None and not any(key in said for key in _SPELLINGS.get(name, (name,)))
         }
-        if self._strict_tools is not None and request.tools:
-            update["tools"] = mark_strict(request.tools, self._strict_tools)
+        tools = update.get("tools", request.tools)
+        if self._strict_tools is not None and tools:
+            update["tools"] = mark_strict(tools, self._strict_tools)
         if self._headers:
             update["extra_headers"] = _merge_headers(self._headers, request.extra_headers or {})
         return request.model_copy(update=update) if update else request
@@ -68,6 +70,15 @@ class Defaults:
         for name, (value, layer) in request_layer(self.lay_under(request)).items():
             found[name] = (value, layer if name in own else "instance")
         return dict(sorted(found.items()))
+
+
+def lay_under(options: RequestOptions, request: LLMRequest, said: Mapping[str, Any] | None) -> LLMRequest:
+    """A provider's own defaults under a request that holds the ring's. said: keys of the body that the ring sets."""
+    if said:
+        spoken = {field for field, names in _SPELLINGS.items() if not said.keys().isdisjoint(names)} | said.keys()
+        taken = {name: None for name in _SHARED if name in spoken}
+        options = dataclasses.replace(options, **taken)
+    return Defaults(options).lay_under(request)
 
 
 def request_layer(request: LLMRequest) -> dict[str, tuple[Any, str]]:

@@ -87,7 +87,7 @@ async def _run(state: _State, call: Call, send: Send, clock: Clock) -> AsyncGene
             now = clock.now()
             for event in events:
                 folding.add(event)
-                chunk = chunk_of(event, folding, model, now)
+                chunk = chunk_of(event, folding, call.request, model, now)
                 if chunk is not None and not (hide_thinking and chunk.type is StreamEventType.REASONING):
                     yield chunk
             events = None if source is None else await source.next_events()

@@ -9,21 +9,24 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import tomli
 
 from llmring import env
 from llmring.exceptions import ConfigurationError
-from llmring.providers.base import ProviderRow, normalize_base_url
+from llmring.providers.auth.base import TokenProvider
+from llmring.providers.base import BaseLLMProvider, Caller, ProviderRow, normalize_base_url
 from llmring.providers.table import PROVIDERS
 from llmring.schemas.model_ref import PROVIDER_NAME
-from llmring.schemas.request import check_extra_headers
-from llmring.secret import Secret
+from llmring.schemas.request import RequestOptions, check_extra_headers
+from llmring.secret import Scrubber, Secret
+from llmring.wire.base import Quirks
 from llmring.wire.table import get_dialect
 
 
@@ -39,21 +42,28 @@ class Trust(Enum):
 class ProviderOptions:
     """A provider that is new, or a known one adjusted.
 
+    like: a known provider that a new one takes everything from, so that two accounts have a name each.
     base_url: default, the known provider's; needed for a new one. dialect: default "openai_chat".
-    api_key: in code only; files name the variable that holds it. key_variable: that variable.
+    api_key: in code only; files name the variable that holds it. key_variable: that variable. token_provider: in code only, a
+    function that gives a bearer token at each call, async or not, such as azure.identity's get_bearer_token_provider.
     auth: "bearer" (default), "none", or "header:NAME". extra_headers: sent to this provider alone; may hold credentials.
     organization: OpenAI-Organization. local: a server on the user's machine (long first token).
+    max_tokens, default_temperature: for requests to this provider where neither they nor the ring's defaults say anything.
     max_tokens_field: how the server spells the cap on the answer, max_tokens (default) or max_completion_tokens.
     """
 
+    like: str | None = None
     base_url: str | None = None
     dialect: str | None = None
     api_key: str | Secret | None = field(default=None, repr=False)
     key_variable: str | None = None
+    token_provider: TokenProvider | None = field(default=None, repr=False)
     auth: str | None = None
     extra_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     organization: str | None = None
     local: bool | None = None
+    max_tokens: int | None = None
+    default_temperature: float | None = None
     max_tokens_field: str | None = None
 
 
@@ -64,9 +74,32 @@ class DeclaredProvider:
     row: ProviderRow
     base_url: str | None = None
     api_key: Secret | None = None
+    token_provider: TokenProvider | None = field(default=None, repr=False)
+
+    def make(self, *, environ: Mapping[str, str], scrubber: Scrubber, caller: Caller) -> BaseLLMProvider:
+        """The provider itself."""
+        if self.api_key is not None:
+            scrubber.add(self.api_key)
+        return BaseLLMProvider(
+            self.row,
+            environ=environ,
+            scrubber=scrubber,
+            api_key=self.api_key,
+            base_url=self.base_url,
+            token_provider=self.token_provider,
+            caller=caller,
+        )
 
 
 _FIELDS = tuple(f.name for f in dataclasses.fields(ProviderOptions))
+_TYPES: Mapping[str, Any] = {
+    "api_key": (str, Secret),
+    "token_provider": Callable,
+    "extra_headers": Mapping,
+    "local": bool,
+    "max_tokens": int,
+    "default_temperature": (int, float),
+}
 _AUTH = re.compile(r"bearer|none|header:[A-Za-z0-9-]{1,64}", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 
@@ -77,11 +110,13 @@ def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust)
     if not PROVIDER_NAME.fullmatch(name):
         raise ConfigurationError(f"{where}: the name must read [a-z][a-z0-9_-]*, at most 32 characters")
     options = given if isinstance(given, ProviderOptions) else _read_options(given, where)
-    known = PROVIDERS.get(name)
+    known = _find_known(name, options.like, where)
     if trust is Trust.REPOSITORY:
         _check_repository(name, options, where)
     if known is None and options.base_url is None:
         raise ConfigurationError(f"{where}: no base_url", hint="a provider that llmring does not know needs one")
+    if options.api_key is not None and options.token_provider is not None:
+        raise ConfigurationError(f"{where}: api_key and token_provider were both given", hint="give one of them")
     if options.api_key is not None and trust is not Trust.CODE:
         raise ConfigurationError(f"{where}: api_key stands in a file", hint='name its variable: key_variable = "…"')
     row = _make_row(known, name, options, trust, where)
@@ -89,7 +124,23 @@ def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust)
         row=row,
         base_url=None if options.base_url is None else row.read_base_url(options.base_url),
         api_key=Secret(options.api_key) if isinstance(options.api_key, str) else options.api_key,
+        token_provider=options.token_provider,
     )
+
+
+def _find_known(name: str, like: str | None, where: str) -> ProviderRow | None:
+    if like is None:
+        return PROVIDERS.get(name)
+    if name in PROVIDERS and name != like:
+        raise ConfigurationError(f"{where}: like = {like!r} would make another of a known provider")
+    known = PROVIDERS.get(like)
+    if known is None:
+        close = difflib.get_close_matches(like, PROVIDERS, n=1)
+        raise ConfigurationError(
+            f"{where}: like names {like[:40]!r}, which llmring does not know",
+            hint=f"did you mean {close[0]}?" if close else f"known: {', '.join(PROVIDERS)}",
+        )
+    return dataclasses.replace(known, name=name, like=like)
 
 
 def _read_options(given: Mapping[str, Any], where: str) -> ProviderOptions:
@@ -101,8 +152,9 @@ def _read_options(given: Mapping[str, Any], where: str) -> ProviderOptions:
                 hint=f"did you mean {close[0]}?" if close else f"settings are {', '.join(_FIELDS)}",
             )
         value = given[key]
-        wanted = bool if key == "local" else Mapping if key == "extra_headers" else (str, Secret)
-        if not isinstance(value, wanted):
+        # None is "not given", as on the class. A bool passes for a number in Python, not here.
+        fits = value is None or isinstance(value, _TYPES.get(key, str))
+        if not fits or (isinstance(value, bool) and key != "local"):
             raise ConfigurationError(f"{where}: {key} has the wrong type: {type(value).__name__}")
     return ProviderOptions(**dict(given))
 
@@ -119,7 +171,7 @@ def _make_row(known: ProviderRow | None, name: str, options: ProviderOptions, tr
         get_dialect(options.dialect or (known.dialect if known else "openai_chat"))
     except (ValueError, ConfigurationError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
-    base = known or ProviderRow(name, "openai_chat", normalize_base_url(options.base_url or ""))
+    base = known or _new_row(name, options)
     headers = {**base.headers, **options.extra_headers}
     if options.organization is not None:
         headers["OpenAI-Organization"] = options.organization
@@ -129,13 +181,39 @@ def _make_row(known: ProviderRow | None, name: str, options: ProviderOptions, tr
     return dataclasses.replace(
         base,
         dialect=options.dialect or base.dialect,
+        sdk=base.sdk if options.dialect is None else None,
         auth=options.auth or base.auth,
+        key_auth=base.key_auth if options.auth is None else {},
         key_variables=_key_variables(base, options),
         headers=headers,
         local=base.local if options.local is None else options.local,
+        defaults=_make_defaults(options, where) or base.defaults,
         quirks=quirks,
         untrusted=trust is Trust.REPOSITORY,
     )
+
+
+def _new_row(name: str, options: ProviderOptions) -> ProviderRow:
+    """A row that nobody has made yet. How a URL is read, and whether images may be URLs, goes with the dialect."""
+    dialect = options.dialect or "openai_chat"
+    like = next((row for row in PROVIDERS.values() if row.dialect == dialect and row.find_base_url is None), None)
+    if like is None:
+        return ProviderRow(name, dialect, normalize_base_url(options.base_url or ""))
+    base_url = like.read_base_url(options.base_url or "")
+    # Whoever else speaks that dialect would refuse Google's seals: https://ai.google.dev/gemini-api/docs/thought-signatures (2026-11-21)
+    is_google = (urlsplit(base_url).hostname or "").endswith(".googleapis.com")
+    quirks = dataclasses.replace(Quirks(), image_urls=like.quirks.image_urls, extra_content=is_google)
+    return ProviderRow(name, dialect, base_url, read_base_url=like.read_base_url, quirks=quirks)
+
+
+def _make_defaults(options: ProviderOptions, where: str) -> RequestOptions | None:
+    if options.max_tokens is None and options.default_temperature is None:
+        return None
+    try:
+        return RequestOptions(max_tokens=options.max_tokens, temperature=options.default_temperature)
+    except ConfigurationError as error:
+        text = error.message.removeprefix("RequestOptions.").replace("temperature:", "default_temperature:", 1)
+        raise ConfigurationError(f"{where}: {text}", hint=error.hint) from None
 
 
 def _key_variables(base: ProviderRow, options: ProviderOptions) -> tuple[str, ...]:
@@ -157,6 +235,10 @@ def _check_repository(name: str, options: ProviderOptions, where: str) -> None:
         raise ConfigurationError(
             f"{where}: {options.key_variable} may not be sent to a host that a repository names",
             hint=f"the key variable of this provider is {own}; any other goes into the user's config file or code",
+        )
+    if options.like is not None:
+        raise ConfigurationError(
+            f"{where}: like is for code and the user's config file: it would take over key variables"
         )
     if options.extra_headers:
         raise ConfigurationError(f"{where}: extra_headers are for code and the user's config file")

@@ -1,29 +1,22 @@
-"""The providers that llmring knows, a row each. A row names a dialect; nothing here knows what that dialect looks like.
-
-Anthropic, Google and Ollama are reached through their OpenAI-compatible endpoints.
-"""
+"""The providers that llmring knows, a row each. A row names a dialect; nothing here knows what that dialect looks like."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from llmring import env
-from llmring.providers.base import ProviderRow, google_base_url, ollama_base_url
+from llmring.providers import anthropic, file_rules, google
+from llmring.providers.base import ProviderRow, google_base_url, normalize_base_url, ollama_base_url
+from llmring.providers.clouds import CLOUD_ROWS
+from llmring.providers.compatible import COMPATIBLE_ROWS
+from llmring.providers.endpoints import azure_base_url, no_azure_endpoint
+from llmring.providers.openai import OPENAI, OPENAI_MODELS, RESPONSES_ONLY
 from llmring.wire.base import Quirks
+from llmring.wire.table import DIALECTS
 
-_OPENAI = Quirks(max_tokens_field="max_completion_tokens")
-# The o-series and GPT-5 before 5.1 answer sampling parameters with a 400 "unsupported_value"; from 5.1 on it depends on the
-# effort, so there they are sent. https://developers.openai.com/api/docs/guides/latest-model#gpt-54-parameter-compatibility
-# and https://platform.openai.com/docs/guides/reasoning#limitations (2026-11-21)
-_OPENAI_REASONING = replace(
-    _OPENAI,
-    rejected=frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"}),
-)
-
-_ANTHROPIC = Quirks(max_tokens_field="max_completion_tokens", temperature_max=1.0)
-# `supports_sampling_params: false` in the model data of litellm 1.109.1 (2026-11-21) for the models below.
-_SAMPLING = frozenset({"temperature", "top_p", "top_k"})
+_OLLAMA = Quirks(image_urls=False)
 
 _ROWS = (
     ProviderRow(
@@ -33,43 +26,75 @@ _ROWS = (
         key_variables=(env.OPENAI_API_KEY,),
         base_url_variable=env.OPENAI_BASE_URL,
         header_variables={"OpenAI-Organization": env.OPENAI_ORG_ID, "OpenAI-Project": env.OPENAI_PROJECT_ID},
-        quirks=_OPENAI,
-        model_quirks=((r"o[134](-.+)?|gpt-5(-(mini|nano|pro|codex))?(-\d{4}-\d\d-\d\d)?", _OPENAI_REASONING),),
+        files=file_rules.OPENAI,
+        quirks=OPENAI,
+        model_quirks=OPENAI_MODELS,
+        responses=True,
+        responses_only=RESPONSES_ONLY,
     ),
-    # https://platform.claude.com/docs/en/cli-sdks-libraries/libraries/openai-sdk (2026-11-21): temperature above 1 is capped
-    # there without a word, so it is refused here.
+    # The model is the deployment's name; what is known of models holds where a deployment is called as its model is.
+    ProviderRow(
+        "azure",
+        "openai_chat",
+        "",
+        key_variables=(env.AZURE_OPENAI_API_KEY, env.AZURE_OPENAI_AD_TOKEN),
+        auth="header:api-key",
+        key_auth={env.AZURE_OPENAI_AD_TOKEN: "bearer"},
+        base_url_variable=env.AZURE_OPENAI_ENDPOINT,
+        read_base_url=azure_base_url,
+        find_base_url=no_azure_endpoint,
+        quirks=OPENAI,
+        model_quirks=OPENAI_MODELS,
+        responses=True,
+        responses_only=RESPONSES_ONLY,
+    ),
+    # https://platform.claude.com/docs/en/api/overview#authentication (2026-11-21)
     ProviderRow(
         "anthropic",
-        "openai_chat",
+        "anthropic_messages",
         "https://api.anthropic.com/v1",
         key_variables=(env.ANTHROPIC_API_KEY, env.ANTHROPIC_AUTH_TOKEN),
+        auth="header:x-api-key",
+        key_auth={env.ANTHROPIC_AUTH_TOKEN: "bearer"},
         base_url_variable=env.ANTHROPIC_BASE_URL,
-        quirks=_ANTHROPIC,
-        model_quirks=(
-            (
-                r"claude-(opus-4-[78]|(haiku|sonnet|opus|fable|mythos)-(5|preview))(-.+)?",
-                replace(_ANTHROPIC, rejected=_SAMPLING),
-            ),
-        ),
+        files=file_rules.ANTHROPIC,
+        quirks=anthropic.QUIRKS,
+        model_quirks=anthropic.MODEL_QUIRKS,
     ),
-    # https://ai.google.dev/gemini-api/docs/openai (2026-11-21)
+    # https://ai.google.dev/gemini-api/docs/api-key (2026-11-21)
     ProviderRow(
         "google",
-        "openai_chat",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "gemini_generate",
+        "https://generativelanguage.googleapis.com/v1beta",
         key_variables=(env.GEMINI_API_KEY, env.GOOGLE_API_KEY),
+        auth="header:x-goog-api-key",
         base_url_variable=env.GOOGLE_GEMINI_BASE_URL,
         read_base_url=google_base_url,
-        model_quirks=((r"gemini-3\.([678]-flash|5-flash-lite)(-.+)?", Quirks(rejected=_SAMPLING)),),
+        files=file_rules.GOOGLE,
+        quirks=google.QUIRKS,
+        model_quirks=google.MODEL_QUIRKS,
     ),
-    # https://docs.ollama.com/api/openai-compatibility (2026-11-21)
+    # https://docs.cohere.com/reference/embed (2026-11-21): embeddings and rankings; no chat in this dialect. Cohere's own SDK (7.3.1)
+    # reads CO_API_KEY. Only embed-v4 and newer can be asked for a length.
+    ProviderRow(
+        "cohere",
+        "cohere_embed",
+        "https://api.cohere.com/v2",
+        key_variables=(env.CO_API_KEY, env.COHERE_API_KEY),
+        read_base_url=partial(normalize_base_url, version_path="/v2"),
+        model_quirks=((r"embed-[a-z-]+-v[23]\.\d", Quirks(embedding_dimensions=False)),),
+    ),
+    # https://docs.ollama.com/api and https://docs.ollama.com/capabilities/vision (2026-11-21): images by their bytes alone.
     ProviderRow(
         "ollama",
-        "openai_chat",
-        "http://127.0.0.1:11434/v1",
+        "ollama_chat",
+        "http://127.0.0.1:11434/api",
         base_url_variable=env.OLLAMA_HOST,
         read_base_url=ollama_base_url,
         local=True,
+        quirks=_OLLAMA,
+        # https://docs.ollama.com/capabilities/thinking (2026-11-21): three levels, and no way to turn it off.
+        model_quirks=((r"gpt-oss([:-].+)?", replace(_OLLAMA, efforts=("low", "medium", "high"))),),
         hint="is Ollama running? start it with: ollama serve",
     ),
     ProviderRow(
@@ -82,10 +107,12 @@ _ROWS = (
         local=True,
         hint="is llama-server running? start it with: llama-server -m MODEL.gguf",
     ),
+    # https://lmstudio.ai/docs/developer/openai-compat (2026-11-21)
     ProviderRow(
         "lmstudio",
         "openai_chat",
-        "http://127.0.0.1:1234/v1",
+        "http://localhost:1234/v1",
+        placeholder_key="lm-studio",
         local=True,
         hint="is LM Studio's server running? start it with: lms server start",
     ),
@@ -98,4 +125,5 @@ _ROWS = (
     ),
 )
 
-PROVIDERS: Final = {row.name: row for row in _ROWS}
+# Those whose dialect is there.
+PROVIDERS: Final = {row.name: row for row in (*_ROWS, *COMPATIBLE_ROWS, *CLOUD_ROWS) if row.dialect in DIALECTS}

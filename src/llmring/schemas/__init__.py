@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from llmring.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
     from llmring.schemas.messages import (
         FilePart,
         ImagePart,
@@ -20,14 +21,29 @@ if TYPE_CHECKING:
     )
     from llmring.schemas.model_info import ModelInfo
     from llmring.schemas.model_ref import ModelRef
-    from llmring.schemas.request import LLMRequest, RequestOptions, SamplingParams, Timeouts
+    from llmring.schemas.provider_options import (
+        AnthropicOptions,
+        CohereEmbeddingOptions,
+        GoogleOptions,
+        OllamaOptions,
+        OpenAIOptions,
+    )
+    from llmring.schemas.request import ComputerUse, LLMRequest, RequestOptions, SamplingParams, Timeouts
+    from llmring.schemas.rerank import RerankResponse
     from llmring.schemas.response import LLMResponse, StreamChunk, StreamEventType, Timing
+    from llmring.schemas.token_count import TokenCount
     from llmring.schemas.tools import ToolCall
     from llmring.schemas.usage import Citation, Usage
 
 __all__ = [
+    "AnthropicOptions",
     "Citation",
+    "CohereEmbeddingOptions",
+    "ComputerUse",
+    "EmbeddingOptions",
+    "EmbeddingResponse",
     "FilePart",
+    "GoogleOptions",
     "ImagePart",
     "LLMRequest",
     "LLMResponse",
@@ -35,8 +51,11 @@ __all__ = [
     "MessageInput",
     "ModelInfo",
     "ModelRef",
+    "OllamaOptions",
+    "OpenAIOptions",
     "Part",
     "RequestOptions",
+    "RerankResponse",
     "Role",
     "SamplingParams",
     "StreamChunk",
@@ -45,6 +64,7 @@ __all__ = [
     "ThinkingPart",
     "Timeouts",
     "Timing",
+    "TokenCount",
     "ToolCall",
     "ToolOutputPart",
     "ToolUsePart",
@@ -70,10 +90,23 @@ _load = lazy_names(
         ),
         "model_info": ("ModelInfo",),
         "model_ref": ("ModelRef",),
-        "request": ("LLMRequest", "RequestOptions", "SamplingParams", "Timeouts"),
+        "provider_options": (
+            "AnthropicOptions",
+            "CohereEmbeddingOptions",
+            "GoogleOptions",
+            "OllamaOptions",
+            "OpenAIOptions",
+        ),
+        "request": ("ComputerUse", "LLMRequest", "RequestOptions", "SamplingParams", "Timeouts"),
         "response": ("LLMResponse", "StreamChunk", "StreamEventType", "Timing"),
         "tools": ("ToolCall",),
         "usage": ("Citation", "Usage"),
+        "embedding": (
+            "EmbeddingOptions",
+            "EmbeddingResponse",
+        ),
+        "rerank": ("RerankResponse",),
+        "token_count": ("TokenCount",),
     },
 )
 

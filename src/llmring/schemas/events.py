@@ -29,10 +29,20 @@ class TextDelta:
 
 @dataclass(slots=True)
 class ReasoningDelta:
-    """Thinking aloud. `signature` seals what came before it; providers want it back with the text."""
+    """Thinking aloud."""
 
     text: str
+
+
+@dataclass(slots=True)
+class ReasoningEnd:
+    """A block of thinking is whole: the reasoning since the last such event, which may be none at all. Dialects that want their
+    thinking back say so with it; see `ThinkingPart` for the fields."""
+
+    dialect: str
     signature: str | None = None
+    id: str | None = None
+    redacted: bool = False
 
 
 @dataclass(slots=True)
@@ -60,6 +70,22 @@ class ToolCallDelta:
 @dataclass(slots=True)
 class ToolCallEnd:
     index: int
+
+
+@dataclass(slots=True)
+class ToolCallSealed:
+    """The provider's seal on a call that has begun; it wants it back with the call."""
+
+    index: int
+    signature: str
+
+
+@dataclass(slots=True)
+class ProviderBlock:
+    """Part of an answer that only its dialect understands, such as a search that the provider ran: JSON data, in its place."""
+
+    dialect: str
+    data: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -93,10 +119,13 @@ Event: TypeAlias = (
     Started
     | TextDelta
     | ReasoningDelta
+    | ReasoningEnd
     | RefusalDelta
     | ToolCallStart
     | ToolCallDelta
     | ToolCallEnd
+    | ToolCallSealed
+    | ProviderBlock
     | LogprobsDelta
     | CitationFound
     | UsageReported

@@ -10,18 +10,30 @@ from llmring.schemas.events import (
     Event,
     Finished,
     LogprobsDelta,
+    ProviderBlock,
     ReasoningDelta,
+    ReasoningEnd,
     RefusalDelta,
     Started,
     TextDelta,
     ToolCallDelta,
     ToolCallEnd,
+    ToolCallSealed,
     ToolCallStart,
     UsageReported,
 )
 from llmring.schemas.response import FinishReason, LLMResponse
 from llmring.schemas.tools import ToolCall
 from llmring.schemas.usage import Citation, Usage
+
+# Short texts by the hundred thousand take four times the memory of what they say, so that many are made one.
+_MANY = 8192
+
+
+def _join(texts: list[str], start: int) -> int:
+    """Makes one text of those from `start` on; gives how many there are then."""
+    texts[start:] = ["".join(texts[start:])]
+    return len(texts)
 
 
 class Fold:
@@ -31,14 +43,18 @@ class Fold:
         "_calls",
         "_citations",
         "_finish_reason",
+        "_joined",
+        "_joined_thoughts",
         "_logprobs",
+        "_marks",
         "_model",
         "_raw_finish_reason",
         "_reasoning",
         "_refusal",
         "_response_id",
-        "_signature",
+        "_seals",
         "_text",
+        "_thought",
         "_usage",
     )
 
@@ -46,8 +62,12 @@ class Fold:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
-        self._signature: str | None = None
         self._calls: dict[int, tuple[str, str, list[str]]] = {}
+        self._seals: dict[int, str] = {}
+        # What stands between the texts: how many texts came before it, and the block, or the index of a tool call.
+        self._marks: list[tuple[int, dict[str, Any] | int]] = []
+        self._thought = 0  # reasoning that stands in a block already
+        self._joined = self._joined_thoughts = 0
         self._logprobs: list[dict[str, Any]] = []
         self._citations: list[Citation] = []
         self._usage: Usage | None = None
@@ -59,14 +79,20 @@ class Fold:
     def add(self, event: Event) -> None:
         match event:
             case TextDelta():
-                self._text.append(event.text)
+                texts = self._text
+                texts.append(event.text)
+                if len(texts) - self._joined > _MANY:
+                    self._joined = _join(texts, self._marks[-1][0] if self._marks else 0)
             case ReasoningDelta():
-                self._reasoning.append(event.text)
-                self._signature = event.signature or self._signature
+                texts = self._reasoning
+                texts.append(event.text)
+                if len(texts) - self._joined_thoughts > _MANY:
+                    self._joined_thoughts = _join(texts, self._thought)
             case ToolCallDelta():
                 self._calls[event.index][2].append(event.arguments)
             case ToolCallStart():
                 self._calls[event.index] = (event.id, event.name, [])
+                self._marks.append((len(self._text), event.index))
             case ToolCallEnd():
                 pass
             case Started():
@@ -81,6 +107,14 @@ class Fold:
                 self._logprobs += event.tokens
             case CitationFound():
                 self._citations.append(event.citation)
+            case ReasoningEnd():
+                self._end_reasoning(event)
+            case ToolCallSealed():
+                self._seals[event.index] = event.signature
+            case ProviderBlock():
+                self._marks.append(
+                    (len(self._text), {"type": "provider", "dialect": event.dialect, "data": event.data})
+                )
             case _:
                 assert_never(event)
 
@@ -97,7 +131,33 @@ class Fold:
     def tool_call(self, index: int) -> ToolCall:
         """The call that began under `index`, with the arguments that have arrived."""
         id, name, arguments = self._calls[index]
-        return ToolCall(id, name, "".join(arguments))
+        return ToolCall(id, name, "".join(arguments), signature=self._seals.get(index))
+
+    def _end_reasoning(self, event: ReasoningEnd) -> None:
+        block: dict[str, Any] = {"type": "thinking", "text": "".join(self._reasoning[self._thought :])}
+        block |= {"signature": event.signature, "id": event.id, "redacted": event.redacted, "dialect": event.dialect}
+        self._thought = len(self._reasoning)
+        self._marks.append((len(self._text), block))
+
+    def _blocks(self) -> list[dict[str, Any]] | None:
+        """The answer piece by piece; None where nothing in it has to stay in its place."""
+        if not any(isinstance(block, dict) for _, block in self._marks):
+            return None
+        places = {index: place for place, index in enumerate(sorted(self._calls))}
+        blocks: list[dict[str, Any]] = []
+        done = 0
+        for at, block in [*self._marks, (len(self._text), None)]:
+            text = "".join(self._text[done:at])
+            done = at
+            if text:
+                blocks.append({"type": "text", "text": text})
+            if isinstance(block, dict):
+                blocks.append(block)
+            elif block is not None:
+                blocks.append({"type": "tool_use", "call": places[block]})
+        if rest := "".join(self._reasoning[self._thought :]):  # a stream that was cut within a thought
+            blocks.append({"type": "thinking", "text": rest})
+        return blocks
 
     def response(self) -> LLMResponse:
         return LLMResponse(
@@ -109,7 +169,7 @@ class Fold:
             raw_finish_reason=self._raw_finish_reason,
             tool_calls=[self.tool_call(index) for index in sorted(self._calls)] or None,
             reasoning="".join(self._reasoning) or None,
-            reasoning_signature=self._signature,
+            blocks=self._blocks(),
             refusal="".join(self._refusal) or None,
             logprobs=list(self._logprobs) or None,
             citations=list(self._citations) or None,

@@ -5,18 +5,44 @@ Nothing here changes what the caller passed: dicts and lists are read, and copie
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, cast, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
+from llmring.schemas.media_parts import BasePart, FilePart, ImagePart, JSONDict
+from llmring.schemas.parts import (
+    Part,
+    ProviderPart,
+    TextPart,
+    ThinkingPart,
+    ToolOutputPart,
+    ToolUsePart,
+    read_part,
+)
 from llmring.schemas.tools import ToolCall
 
-JSONDict: TypeAlias = dict[str, Any]
+__all__ = [
+    "FOREIGN",
+    "BasePart",
+    "FilePart",
+    "HasMessages",
+    "ImagePart",
+    "JSONDict",
+    "Message",
+    "MessageInput",
+    "Part",
+    "ProviderPart",
+    "Role",
+    "RoleName",
+    "TextPart",
+    "ThinkingPart",
+    "ToolOutputPart",
+    "ToolUsePart",
+    "normalize_messages",
+    "spread_messages",
+]
 
 
 class Role(StrEnum):
@@ -31,176 +57,8 @@ class Role(StrEnum):
 RoleName: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, ser_json_inf_nan="constants")
-
-    def __getitem__(self, key: str) -> Any:
-        """Parts also read as dicts: `part["type"]`."""
-        if key in type(self).model_fields:
-            return getattr(self, key)
-        raise KeyError(key)
-
-
-class TextPart(_Part):
-    """Text."""
-
-    type: Literal["text"] = "text"
-    text: str
-
-
-_DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w.+=-]+)*?)(;base64)?,", re.ASCII | re.IGNORECASE)
-
-
-def _split_data_url(url: str, what: str) -> tuple[str | None, bytes]:
-    match = _DATA_URL.match(url)
-    if match is None or not match[3]:
-        raise ValueError(f"{what}: a data URL must read data:<media type>;base64,<data>")
-    try:
-        return match[1], base64.b64decode(url[match.end() :], validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"{what}: the data URL's base64 is broken: {error}") from None
-
-
-class _Media(_Part):
-    """Shared by images and files: exactly one source; bytes are held as bytes and written as base64 in JSON."""
-
-    data: bytes | None = Field(default=None, repr=False)
-    media_type: str | None = None
-
-    @field_validator("data", mode="before")
-    @classmethod
-    def _read_base64(cls, value: object) -> object:
-        if isinstance(value, str):
-            try:
-                return base64.b64decode(value, validate=True)
-            except binascii.Error as error:
-                raise ValueError(f"data: not base64: {error}") from None
-        return value
-
-    @field_serializer("data", when_used="unless-none")
-    def _write_base64(self, value: bytes) -> str:
-        return base64.b64encode(value).decode()
-
-
-# The first bytes of the image formats that vendors take; WebP is checked apart because its marker stands at byte 8.
-_IMAGE_MARKERS = (
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-)
-
-
-def sniff_image_type(data: bytes) -> str | None:
-    """The media type of an image by its first bytes, None where they are no known image."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    return next((media_type for marker, media_type in _IMAGE_MARKERS if data.startswith(marker)), None)
-
-
-class ImagePart(_Media):
-    """An image, by URL or by bytes.
-
-    url: http(s), passed on to providers that fetch images themselves; a data URL is read into `data`.
-    data: the image's bytes. media_type: default, what the bytes say. detail: how closely to look; default, the provider's.
-    """
-
-    type: Literal["image"] = "image"
-    url: str | None = None
-    detail: Literal["auto", "low", "high"] | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ImagePart:
-        if self.url is not None and self.url[:5].lower() == "data:":
-            media_type, self.data = _split_data_url(self.url, "image")
-            self.media_type = self.media_type or media_type
-            self.url = None
-        if (self.url is None) == (self.data is None):
-            raise ValueError("an image has either a url or data, and only one of them")
-        if self.url is not None and not self.url.lower().startswith(("https://", "http://")):
-            raise ValueError("image: url must start with https://, http:// or data:")
-        if self.data is not None and self.media_type is None:
-            self.media_type = sniff_image_type(self.data)
-            if self.media_type is None:
-                raise ValueError("image: the bytes are no PNG, JPEG, GIF, WebP or BMP; name the media_type")
-        if self.media_type is not None and not self.media_type.startswith("image/"):
-            raise ValueError("image: media_type must start with image/; documents go into a FilePart")
-        return self
-
-
-class FilePart(_Media):
-    """A document, by bytes or by the id that the provider gave it when it was uploaded."""
-
-    type: Literal["file"] = "file"
-    file_id: str | None = None
-    filename: str | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> FilePart:
-        if (self.file_id is None) == (self.data is None):
-            raise ValueError("a file has either a file_id or data, and only one of them")
-        if self.data is not None and self.media_type is None:
-            if not self.data.startswith(b"%PDF-"):
-                raise ValueError("file: the bytes are no PDF; name the media_type")
-            self.media_type = "application/pdf"
-        return self
-
-
-class ThinkingPart(_Part):
-    """What a model thought before it answered. `signature` is the provider's seal, without which it takes none back."""
-
-    type: Literal["thinking"] = "thinking"
-    text: str
-    signature: str | None = None
-
-
-class ToolUsePart(_Part):
-    """A tool call, written as a part; `Message.tool_calls` is the same thing written apart."""
-
-    type: Literal["tool_use"] = "tool_use"
-    id: str
-    name: str
-    arguments: JSONDict = Field(default_factory=dict)
-
-
-class ToolOutputPart(_Part):
-    """A tool's result, written as a part of a tool message."""
-
-    type: Literal["tool_output"] = "tool_output"
-    tool_call_id: str
-    content: str
-    is_error: bool = False
-
-
-Part: TypeAlias = Annotated[
-    TextPart | ImagePart | FilePart | ThinkingPart | ToolUsePart | ToolOutputPart, Field(discriminator="type")
-]
-
-
-def _read_part(part: object) -> object:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    return _part_from_dict(cast("Mapping[str, Any]", part)) if isinstance(part, Mapping) else part
-
-
-def _part_from_dict(part: Mapping[str, Any]) -> Mapping[str, Any]:
-    """OpenAI's spellings of parts, read as ours. Anything else is left for the part types to judge."""
-    match part:
-        case {"type": "image_url", "image_url": str(url)}:
-            return {"type": "image", "url": url}
-        case {"type": "image_url", "image_url": {"url": str(url), **rest}}:
-            return {"type": "image", "url": url, **rest}
-        case {"type": "file", "file": {"file_data": str(url), **rest}} if url[:5].lower() == "data:":
-            media_type, data = _split_data_url(url, "file")
-            return {"type": "file", "data": data, "media_type": media_type, **rest}
-        case {"type": "file", "file": {"file_id": str(file_id), **rest}}:
-            return {"type": "file", "file_id": file_id, **rest}
-        case {"type": "refusal", "refusal": str(text)}:
-            return {"type": "text", "text": text}
-        case _:
-            return part
-
+# `model_validate(data, context=FOREIGN)`: the data is not the program's own, so it may not name files of this machine.
+FOREIGN: Final[Mapping[str, Any]] = {}
 
 # What a reply of OpenAI's chat API has beside what a request takes.
 _REPLY_FIELDS = frozenset({"refusal", "annotations", "audio", "function_call"})
@@ -211,7 +69,8 @@ class Message(BaseModel):
 
     role: system, user, assistant or tool. content: text, a list of parts, or None on an assistant turn that only calls tools.
     tool_calls: calls the assistant made, in OpenAI's shape or as `ToolCall`. tool_call_id: on a tool turn, the call it answers.
-    name: who speaks, where a provider takes it. metadata: yours; providers never see it.
+    name: who speaks, where a provider takes it. metadata: yours; providers see nothing of it but
+    "cache_control", which marks where Anthropic's cache of prompts may end: {"cache_control": {"type": "ephemeral", "ttl": "1h"}}.
     """
 
     # NaN stays NaN: metadata is the caller's, and written data must read back unchanged.
@@ -253,13 +112,14 @@ class Message(BaseModel):
 
     @field_validator("content", mode="before")
     @classmethod
-    def _read_content(cls, value: object) -> object:
+    def _read_content(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, str):  # most content; asking for a model or a Mapping is slow
             return value
-        if isinstance(value, (_Part, Mapping)):
-            return [_read_part(cast("object", value))]
+        trusted = info.context is not FOREIGN
+        if isinstance(value, (BasePart, Mapping)):
+            return [read_part(cast("object", value), trusted=trusted)]
         if isinstance(value, (list, tuple)):
-            return [_read_part(item) for item in cast("Sequence[object]", value)]
+            return [read_part(item, trusted=trusted) for item in cast("Sequence[object]", value)]
         return value
 
     @field_validator("tool_calls", mode="before")
@@ -320,10 +180,21 @@ class Message(BaseModel):
         """The message as JSON data, without what is unset; `from_dict` reads it back unchanged."""
         return self.model_dump(mode="json", exclude_none=True)
 
+    def to_log_dict(self) -> JSONDict:
+        """The message for logs: as `to_dict`, but of images and files only what they are (type, name, size, SHA-256). Texts are kept.
+
+        `from_dict` does not read it back where there were any.
+        """
+        if not isinstance(self.content, list):
+            return self.to_dict()
+        written = self.model_dump(mode="json", exclude_none=True, exclude={"content"})
+        return written | {"content": [part.to_log_dict() for part in self.content]}
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Message:
-        """Reads our shape and OpenAI's. Raises pydantic's ValidationError for anything else."""
-        return cls.model_validate(dict(data))
+        """Reads our shape and OpenAI's. Raises pydantic's ValidationError for anything else, and for the path of an image: stored
+        and received messages hold their images; a path is for `Message(content=…)`."""
+        return cls.model_validate(dict(data), context=FOREIGN)
 
 
 @runtime_checkable
@@ -344,7 +215,9 @@ def normalize_messages(messages: MessageInput) -> list[Message]:
 
     Raises pydantic's ValidationError for a dict that is no message, TypeError for anything else.
     """
-    return [item if isinstance(item, Message) else Message.from_dict(item) for item in spread_messages(messages)]
+    return [
+        item if isinstance(item, Message) else Message.model_validate(dict(item)) for item in spread_messages(messages)
+    ]
 
 
 def spread_messages(messages: MessageInput) -> list[Message | Mapping[str, Any]]:

@@ -22,13 +22,16 @@ from pydantic import (
 
 from llmring.exceptions import ConfigurationError
 from llmring.schemas.messages import JSONDict, Message, MessageInput, spread_messages
+from llmring.schemas.provider_options import AnthropicOptions, GoogleOptions, OllamaOptions, OpenAIOptions
 
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex", "priority"]
 PromptCache: TypeAlias = Literal[
     "automatic", "system_and_tools", "tools_only", "last_user_message", "last_2_user_messages", "last_3_user_messages"
 ]
+PromptCacheTTL: TypeAlias = Literal["5m", "1h"]
 CacheMode: TypeAlias = Literal["use", "refresh", "read_only", "off"]
+ChatOptions: TypeAlias = OpenAIOptions | AnthropicOptions | GoogleOptions | OllamaOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,16 @@ class Timeouts:
             value = getattr(self, field.name)
             if value is not None and not (isinstance(value, (int, float)) and value > 0 and math.isfinite(value)):
                 raise ValueError(f"Timeouts.{field.name}: seconds above 0, or None for no limit; not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputerUse:
+    """Lets a model that can work a computer look at a screen of this size, in pixels, and ask for clicks and keys: the calls come
+    as tool calls, and nothing is done by itself. environment: what kind of screen, where the provider wants to know."""
+
+    display_width: int = 1024
+    display_height: int = 768
+    environment: Literal["browser", "mac", "windows", "ubuntu", "linux"] = "browser"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +130,10 @@ class LLMRequest(BaseModel):
     tools: tool definitions in OpenAI's shape. tool_choice: "auto", "none", "required", or a tool's name.
     reasoning_effort: how much to think; "none" disables. logprobs, top_logprobs (0 to 20): token log probabilities.
     seed, top_k, frequency_penalty, presence_penalty, parallel_tool_calls: as vendors define them.
-    service_tier: the provider's class of service. prompt_cache: which prefix the provider should cache.
+    service_tier: the provider's class of service. prompt_cache: which prefix the provider should cache; prompt_cache_ttl: how long.
+    computer_use: a screen for models that can work one. use_responses_api: OpenAI's Responses in place of Chat Completions.
+    background: the provider works on while we ask now and then; needs Responses. timeout bounds each question, deadline the whole.
+    provider_options: what one vendor alone has, typed: `OpenAIOptions`, `AnthropicOptions`, `GoogleOptions`, `OllamaOptions`.
     cache_mode, cache_variant: how this request meets a response cache, where one is configured.
     timeout: seconds for the whole reply (streams: for the first content), or `Timeouts`. deadline: seconds over all attempts.
     hide_thinking: True leaves reasoning out of streamed chunks; `response.reasoning` always has it.
@@ -149,6 +165,11 @@ class LLMRequest(BaseModel):
     parallel_tool_calls: bool | None = None
     service_tier: ServiceTier | None = None
     prompt_cache: PromptCache | None = None
+    prompt_cache_ttl: PromptCacheTTL | None = None
+    computer_use: ComputerUse | None = None
+    use_responses_api: bool | None = None
+    background: bool | None = None
+    provider_options: Annotated[ChatOptions, Field(discriminator="vendor")] | None = None
     cache_mode: CacheMode | None = None
     cache_variant: int | None = None
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Timeouts | None = None
@@ -184,6 +205,11 @@ class LLMRequest(BaseModel):
             parallel_tool_calls: bool | None = None,
             service_tier: ServiceTier | None = None,
             prompt_cache: PromptCache | None = None,
+            prompt_cache_ttl: PromptCacheTTL | None = None,
+            computer_use: ComputerUse | None = None,
+            use_responses_api: bool | None = None,
+            background: bool | None = None,
+            provider_options: ChatOptions | None = None,
             cache_mode: CacheMode | None = None,
             cache_variant: int | None = None,
             timeout: float | Timeouts | None = None,
@@ -238,6 +264,13 @@ class LLMRequest(BaseModel):
     def _one_stop(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("tools")
+    @classmethod
+    def _named_functions(cls, value: list[JSONDict] | None) -> list[JSONDict] | None:
+        for number, tool in enumerate(value or ()):
+            _check_tool(tool, f"tools: number {number}")
+        return value
+
     @field_validator("extra_headers")
     @classmethod
     def _safe_headers(cls, value: dict[str, str] | None) -> dict[str, str] | None:
@@ -266,6 +299,19 @@ def _with_sampling(given: Mapping[str, Any]) -> JSONDict:
     if sampling.strict_tools is not None and isinstance(given.get("tools"), list):
         fields["tools"] = mark_strict(given["tools"], sampling.strict_tools)
     return fields
+
+
+def _check_tool(tool: JSONDict, which: str) -> None:
+    """A function has a name, in OpenAI's shape or flat. What is no function is a provider's own tool, and its provider's to check."""
+    kind = tool.get("type", "function" if "function" in tool else None)
+    if kind != "function":
+        if not tool or not isinstance(kind, str | None) or "function" in tool:
+            raise ValueError(f'{which} is none: a function reads {{"type": "function", "function": {{"name": …}}}}')
+        return
+    function = tool.get("function", tool)
+    name = cast("JSONDict", function).get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{which} is a function without a name")
 
 
 def mark_strict(tools: Sequence[Any], strict: bool) -> list[Any]:
@@ -340,6 +386,7 @@ class RequestOptions:
     max_tokens: int | None = None
     stop: list[str] | None = None
     response_format: Any = None
+    tools: Sequence[JSONDict] | None = None
     reasoning_effort: ReasoningEffort | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
@@ -349,6 +396,11 @@ class RequestOptions:
     presence_penalty: float | None = None
     parallel_tool_calls: bool | None = None
     service_tier: ServiceTier | None = None
+    prompt_cache: PromptCache | None = None
+    prompt_cache_ttl: PromptCacheTTL | None = None
+    computer_use: ComputerUse | None = None
+    use_responses_api: bool | None = None
+    background: bool | None = None
     timeout: float | Timeouts | None = None
     deadline: float | None = None
     hide_thinking: bool | None = None

@@ -18,7 +18,7 @@ from llmring.schemas.tools import ToolCall
 from llmring.schemas.usage import Citation, Usage
 
 if TYPE_CHECKING:
-    from llmring.schemas.messages import Message
+    from llmring.schemas.messages import Message, Part
     from llmring.schemas.request import LLMRequest
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "cancelled", "error"]
@@ -50,7 +50,9 @@ class LLMResponse:
 
     content: the text; "" where there was none. parsed: the structured answer, where one was asked for. tool_calls: what the
     model wants called, each OpenAI-shaped and with attributes; None where it wants nothing. tool_results: of tools that ran.
-    reasoning: what it thought aloud; None where nothing. refusal: its words for refusing; None where it did not.
+    reasoning: what it thought aloud; None where nothing. blocks: the answer piece by piece, where thinking that the provider
+    wants back, or something that only it understands, has its place in it; else None. `parts` and `to_message` read it.
+    refusal: its words for refusing; None where it did not.
     finish_reason: stop, length, tool_calls, content_filter, cancelled or error; raw_finish_reason: the provider's word.
     model: who answered, by the provider's name for it; requested_model: what the request named; called_model: the
     `provider:model` that was called for it; provider, alias, profile: how it was found.
@@ -64,6 +66,7 @@ class LLMResponse:
         "_raw",
         "alias",
         "attempts",
+        "blocks",
         "called_model",
         "citations",
         "content",
@@ -77,7 +80,6 @@ class LLMResponse:
         "provider",
         "raw_finish_reason",
         "reasoning",
-        "reasoning_signature",
         "refusal",
         "region",
         "request",
@@ -109,7 +111,7 @@ class LLMResponse:
         tool_results: list[dict[str, Any]] | None = None,
         parsed: Any = None,
         reasoning: str | None = None,
-        reasoning_signature: str | None = None,
+        blocks: list[dict[str, Any]] | None = None,
         refusal: str | None = None,
         logprobs: list[dict[str, Any]] | None = None,
         citations: list[Citation] | None = None,
@@ -139,7 +141,7 @@ class LLMResponse:
         self.tool_results = tool_results
         self.parsed = parsed
         self.reasoning = reasoning
-        self.reasoning_signature = reasoning_signature
+        self.blocks = blocks
         self.refusal = refusal
         self.logprobs = logprobs
         self.citations = citations
@@ -226,28 +228,30 @@ class LLMResponse:
         return self.usage["cache_read_tokens"] > 0
 
     @property
-    def parts(self) -> list[Any]:
-        """The answer as message parts: thinking, text (or the refusal), tool uses, in this order."""
-        from llmring.schemas.messages import Part, TextPart, ThinkingPart, ToolUsePart
+    def parts(self) -> list[Part]:
+        """The answer as message parts, in the order in which it came: thinking, text (or the refusal), tool uses."""
+        from llmring.schemas.messages import TextPart, ThinkingPart
 
+        calls: list[ToolCall] = self.tool_calls or []
+        if self.blocks is not None:
+            refusal = [TextPart(text=self.refusal)] if self.refusal and not self.content else []
+            return [*(_part_of(block, calls) for block in self.blocks), *refusal]
         parts: list[Part] = []
-        if self.reasoning or self.reasoning_signature is not None:
-            parts.append(ThinkingPart(text=self.reasoning or "", signature=self.reasoning_signature))
+        if self.reasoning:
+            parts.append(ThinkingPart(text=self.reasoning))
         if self.content or self.refusal:
             parts.append(TextPart(text=self.content or self.refusal or ""))
-        parts += [ToolUsePart(id=c.id, name=c.name, arguments=c.arguments) for c in self.tool_calls or ()]
-        return parts
+        return parts + [_tool_use(call) for call in calls]
 
     def to_message(self) -> Message:
-        """The answer as the assistant's message of the next request; a refusal counts as its text."""
-        from llmring.schemas.messages import Message, Role, TextPart, ThinkingPart
+        """The answer as the assistant's message of the next request; a refusal counts as its text. Thinking is kept where its
+        provider wants it back."""
+        from llmring.schemas.messages import Message, Role
 
-        text = self.content or self.refusal or ""
-        content: Any = text
-        if self.reasoning_signature is not None:
-            thinking = ThinkingPart(text=self.reasoning or "", signature=self.reasoning_signature)
-            content = [thinking, TextPart(text=text)] if text else [thinking]
-        elif not text and self.tool_calls:
+        content: Any = self.content or self.refusal or ""
+        if self.blocks is not None:
+            content = self.parts
+        elif not content and self.tool_calls:
             content = None
         return Message(role=Role.ASSISTANT, content=content, tool_calls=self.tool_calls)
 
@@ -315,6 +319,27 @@ class LLMResponse:
             f"<LLMResponse {self.provider}:{self.model} {self.finish_reason} {len(self.content)} characters, "
             f"{self.usage['total_tokens']} tokens>"
         )
+
+
+def _part_of(block: dict[str, Any], calls: Sequence[ToolCall]) -> Part:
+    from llmring.schemas.messages import ProviderPart, TextPart, ThinkingPart
+
+    match block["type"]:
+        case "tool_use":
+            place: int = block["call"]
+            return _tool_use(calls[place])
+        case "text":
+            return TextPart.model_validate(block)
+        case "thinking":
+            return ThinkingPart.model_validate(block)
+        case _:
+            return ProviderPart.model_validate(block)
+
+
+def _tool_use(call: ToolCall) -> Part:
+    from llmring.schemas.messages import ToolUsePart
+
+    return ToolUsePart(id=call.id, name=call.name, arguments=call.arguments, signature=call.signature)
 
 
 _FIELDS = tuple("raw" if name == "_raw" else name for name in LLMResponse.__slots__)
@@ -441,6 +466,23 @@ class StreamChunk:
         self.job = job
         self.depth = depth
         self.timestamp = time.time() if timestamp is None else timestamp
+
+    @classmethod
+    def token(cls, text: str) -> StreamChunk:
+        """A piece of the answer's text."""
+        return cls(StreamEventType.TOKEN, text)
+
+    @classmethod
+    def done(cls, response: LLMResponse) -> StreamChunk:
+        """The last chunk of a stream, with the whole response."""
+        return cls(
+            StreamEventType.DONE,
+            data=response,
+            model=response.model,
+            finish_reason=response.finish_reason,
+            usage=response.usage,
+            tool_calls=response.tool_calls,
+        )
 
     def __repr__(self) -> str:
         return f"<StreamChunk {self.type} {len(self.delta)} characters>"

@@ -17,6 +17,8 @@ from weakref import WeakKeyDictionary
 import orjson
 
 from llmring.exceptions import ConfigurationError, SchemaConversionError, SchemaValidationError
+from llmring.schemas.lenient_json import try_load_json
+from llmring.schemas.optional_keys import drop_added_nulls
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -76,6 +78,30 @@ class ResponseFormat:
         except RecursionError:
             raise SchemaValidationError("the answer is nested too deep to be checked", content=text) from None
         return value
+
+    def read(self, text: str) -> tuple[Any, bool]:
+        """The answer as `parse` gives it, and whether the text had to be repaired for it.
+
+        Strict first. Where that fails, nulls go that only strict mode's "every key is required" put there, and the one JSON value in
+        the text counts (see `try_load_json`). Raises SchemaValidationError, which carries the text as it came.
+        """
+        try:
+            return self.parse(text), False
+        except SchemaValidationError as error:
+            loaded = try_load_json(text)
+            if loaded is None:
+                raise
+            failure = error
+        values = [loaded.value] if loaded.repaired else []
+        if self.strict is not False and self.schema is not None:
+            values.append(drop_added_nulls(loaded.value, self.schema))
+        for value in values:
+            try:
+                return self.parse(orjson.dumps(value).decode()), loaded.repaired
+            except SchemaValidationError as error:
+                failure = error
+        failure.content = text
+        raise failure
 
     @staticmethod
     def _check(value: Any, text: str, validator: Validator) -> None:

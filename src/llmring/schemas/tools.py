@@ -18,14 +18,28 @@ class ToolCall(dict[str, Any]):
     """One call of a tool: `{"id", "type": "function", "function": {"name", "arguments": "<JSON text>"}}`.
 
     `.id`, `.name`; `.arguments`, parsed (empty where the text is no JSON object); `.raw_arguments`, the text as the model
-    wrote it; `.parse_error`, why it could not be read, else None. Broken arguments never lose the call.
+    wrote it; `.parse_error`, why it could not be read, else None. Broken arguments never lose the call. `.signature`: Google's
+    seal on the call, which Gemini wants back with it; it stands where Google's OpenAI endpoint puts it, under `extra_content`.
+    https://ai.google.dev/gemini-api/docs/thought-signatures (2026-11-21)
     """
 
     __slots__ = ()
 
-    def __init__(self, id: str, name: str, arguments: str | Mapping[str, Any] = "{}") -> None:
+    def __init__(
+        self, id: str, name: str, arguments: str | Mapping[str, Any] = "{}", *, signature: str | None = None
+    ) -> None:
         text = arguments if isinstance(arguments, str) else json.dumps(dict(arguments), ensure_ascii=False)
         super().__init__(id=id, type="function", function={"name": name, "arguments": text})
+        if signature is not None:
+            self["extra_content"] = {"google": {"thought_signature": signature}}
+
+    @property
+    def signature(self) -> str | None:
+        match self.get("extra_content"):
+            case {"google": {"thought_signature": str(signature)}}:
+                return signature
+            case _:
+                return None
 
     @property
     def id(self) -> str:
@@ -80,9 +94,15 @@ class ToolCall(dict[str, Any]):
         if not isinstance(arguments, (str, Mapping)):
             raise ValueError(f"the arguments of {name} must be JSON text or an object")
         try:
-            return cls(id, name, cast("str | Mapping[str, Any]", arguments))
+            call = cls(id, name, cast("str | Mapping[str, Any]", arguments))
         except TypeError as error:
             raise ValueError(f"the arguments of {name} cannot be written as JSON: {error}") from None
+        match data:
+            case {"extra_content": {"google": {"thought_signature": str(signature)}}} | {"signature": str(signature)}:
+                call["extra_content"] = {"google": {"thought_signature": signature}}
+            case _:
+                pass
+        return call
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -135,7 +135,8 @@ _USAGE_KEYS = frozenset(Usage())
 
 
 class Citation(dict[str, Any]):
-    """A source that an answer names: `url`, `title`, `start` and `end` (characters of `content`), `text` (quoted); JSON data."""
+    """A source that an answer names: `url`, `title`, `start` and `end` (characters of `content`), `text` (quoted), `location`
+    (where in the source, in the provider's own words: a dict of document, page, characters); JSON data."""
 
     __slots__ = ()
 
@@ -146,8 +147,15 @@ class Citation(dict[str, Any]):
         start: int | None = None,
         end: int | None = None,
         text: str | None = None,
+        location: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(url=url, title=title, start=start, end=end, text=text)
+        if location is not None:
+            self["location"] = dict(location)
+
+    @property
+    def location(self) -> dict[str, Any] | None:
+        return self.get("location")
 
     @property
     def url(self) -> str | None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from llmring.testing.dialects import OPENAI_CHAT, ServerDialect, find_dialect
+from llmring.testing.dialects import OPENAI_CHAT, SERVER_DIALECTS, ServerDialect, find_dialect
+from llmring.testing.file_store import FileStore
 from llmring.testing.http_server import Action, HTTPServer, Request, plain
-from llmring.testing.replies import play
+from llmring.testing.replies import answer_aside, play
 from llmring.testing.steps import Answer, Exact, Fault, FaultKind, SeededFaults, Step
 
 if TYPE_CHECKING:
@@ -21,14 +22,27 @@ class Received:
     """One request as the fake provider got it.
 
     number: 0 for the first. connection: which connection it came on, 0 for the first; equal where one was reused.
-    method, path (without its query), query. headers: names in lower case. raw: the body's bytes.
+    method, path (without its query), query. dialect: the name of the one that is spoken at that path. headers: names in lower case. raw: the body's bytes.
     body: the body as a JSON object, empty where it is none. model: the one asked for. stream: whether a stream was asked for.
     """
 
-    __slots__ = ("body", "connection", "headers", "method", "model", "number", "path", "query", "raw", "stream")
+    __slots__ = (
+        "body",
+        "connection",
+        "dialect",
+        "headers",
+        "method",
+        "model",
+        "number",
+        "path",
+        "query",
+        "raw",
+        "stream",
+    )
 
     def __init__(self, number: int, request: Request, dialect: ServerDialect) -> None:
         self.number = number
+        self.dialect = dialect.name
         self.connection = request.connection
         self.method = request.method
         self.path, _, self.query = request.target.partition("?")
@@ -64,11 +78,23 @@ class FakeProvider:
     """`async with FakeProvider() as fake:` listens on a free port of 127.0.0.1, on the running event loop.
 
     Until `script` says otherwise, every request gets `Answer()`. port: 0 takes a free one. record: whether `received` is kept;
-    a benchmark leaves it off. ssl: a server context, for https.
+    a benchmark leaves it off. ssl: a server context, for https. models: what the model listing names.
+
+    It also embeds texts (the same vector for the same text, 8 numbers unless the request says how many), counts tokens and
+    lists models, in the words of each dialect that has them. A token is a word, everywhere. `files` holds what was uploaded.
     """
 
-    def __init__(self, *, port: int = 0, record: bool = True, ssl: SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        record: bool = True,
+        ssl: SSLContext | None = None,
+        models: Sequence[str] = ("fake-model",),
+    ) -> None:
+        self._models = tuple(models)
         self.received: list[Received] = []
+        self.files = FileStore()
         self._port = port
         self._record = record
         self._ssl = ssl
@@ -99,6 +125,16 @@ class FakeProvider:
     def base_url(self) -> str:
         """What a provider's `base_url` wants: `http://127.0.0.1:<port>/v1`."""
         return f"{self.url}/v1"
+
+    def base_url_of(self, dialect: str) -> str:
+        """The same for a provider of this dialect, with what its vendor's base URL ends in: `/v1`, `/v1beta`, `/api`.
+
+        Raises ValueError for a dialect that the fake provider does not speak.
+        """
+        known = {spoken.name: spoken.base_path for spoken in SERVER_DIALECTS}
+        if dialect not in known:
+            raise ValueError(f"base_url_of: {dialect!r} is none of {', '.join(known)}")
+        return f"{self.url}{known[dialect]}"
 
     @property
     def port(self) -> int:
@@ -163,15 +199,23 @@ class FakeProvider:
         await self._server.wait_until(lambda: self.in_flight == 0)
 
     def _answer(self, request: Request) -> Iterable[Action]:
-        dialect = find_dialect(request.target.partition("?")[0])
+        found = find_dialect(request.method, request.target.partition("?")[0])
+        dialect, endpoint = found or (None, "chat")
         received = Received(self._count, request, dialect or OPENAI_CHAT)
         self._count += 1
         if self._record:
             self.received.append(received)
         self._server.notify()
+        # No step of the script: uploading is no call.
+        stored = self.files.answer(received, self.url)
+        if stored is not None:
+            return play(stored, received, dialect or OPENAI_CHAT)
         step = self._next_step(received)
-        if isinstance(step, Answer) and (dialect is None or received.model is None):
-            return [_refuse(received, dialect)]
+        if isinstance(step, Answer):
+            if dialect is None or (received.model is None and endpoint != "models"):
+                return [_refuse(received, dialect)]
+            if endpoint != "chat":
+                return [answer_aside(endpoint, received, dialect, self._models)]
         return play(step, received, dialect or OPENAI_CHAT)
 
     def _next_step(self, received: Received) -> Answer | Exact | Fault:

@@ -37,16 +37,20 @@ class LocalModel:
     """`with LocalModel() as model:` runs the server; `model.base_url` is what a provider's `base_url` wants.
 
     context_tokens: window of one request, prompt and answer together. parallel: requests served at once.
+    embeddings: it embeds texts (the mean over their tokens) and does nothing else: llama-server does one or the other.
     start_s: seconds to wait until it answers. Raises ConfigurationError where the wheels are not installed, where the server
     ends before it answers, or where it does not answer in time; the last two quote the end of its log.
 
     On Linux the server also dies with the thread that started it: start it from one that outlives its use.
     """
 
-    def __init__(self, *, context_tokens: int = 2048, parallel: int = 2, start_s: float = 60.0) -> None:
+    def __init__(
+        self, *, context_tokens: int = 2048, parallel: int = 2, start_s: float = 60.0, embeddings: bool = False
+    ) -> None:
         self.context_tokens = context_tokens
         self.parallel = parallel
         self.start_s = start_s
+        self.embeddings = embeddings
         self.name = MODEL
         self.pid: int | None = None
         self._url = ""
@@ -125,6 +129,7 @@ class LocalModel:
             "--no-webui", "--offline", "--slots", "--metrics", "--log-colors", "off",
             # Without these any web page that is open in a browser could talk to it.
             "--cors-origins", "localhost", "--no-cors-credentials",
+            *(["--embeddings", "--pooling", "mean"] if self.embeddings else []),
         ]
         # fmt: on
 

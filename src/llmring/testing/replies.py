@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, assert_never
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
 from llmring.schemas.response import Citation, LLMResponse, Usage
 from llmring.schemas.tools import ToolCall
-from llmring.testing.dialects import ServerDialect
+from llmring.testing.dialects.base import Endpoint, ServerDialect
 from llmring.testing.http_server import Action, Signal, chunk, head, plain
 from llmring.testing.steps import Answer, Exact, Fault
 
@@ -58,6 +58,47 @@ def make_response(answer: Answer, received: Received, dialect: ServerDialect) ->
         citations=[Citation(**citation) for citation in answer.citations or ()] or None,
         response_id=f"fake-{received.number}",
     )
+
+
+_VECTOR_LENGTH = 8
+# What dialects call the length of a vector that is asked for.
+_LENGTH_FIELDS = ("dimensions", "output_dimension", "outputDimensionality")
+
+
+def answer_aside(endpoint: Endpoint, received: Received, dialect: ServerDialect, models: Sequence[str]) -> bytes:
+    """The reply to a request that is not chat: vectors, a count, or a listing."""
+    headers = {"content-type": _JSON, "x-request-id": f"fake-request-{received.number}"}
+    match endpoint:
+        case "models":
+            body = dialect.models_reply(models)
+        case "token_count":
+            body = dialect.token_count_reply(len(dialect.prompt_text(received.body).split()))
+        case _:
+            texts = dialect.embedding_inputs(received.body)
+            if not texts:
+                return plain(400, headers, dialect.failure(400, "The fake provider found nothing to embed.", None))
+            asked = _asked_length(received.body)
+            length = asked if isinstance(asked, int) else _VECTOR_LENGTH
+            tokens = sum(len(text.split()) for text in texts)
+            vectors = [make_vector(text, length) for text in texts]
+            body = dialect.embedding_reply(vectors, tokens, received.model or "", received.body)
+    return plain(200, headers, body)
+
+
+def _asked_length(body: Mapping[str, Any]) -> object:
+    """Some dialects ask with each text, or apart from the texts."""
+    match body:
+        case {"requests": [{**inner}, *_]} | {"parameters": {**inner}}:
+            body = cast("dict[str, Any]", inner)
+        case _:
+            pass
+    return next((body[name] for name in _LENGTH_FIELDS if name in body), None)
+
+
+def make_vector(text: str, length: int) -> list[float]:
+    """The fake embedding of a text: numbers that a float of 32 bits holds exactly, the same for the same text."""
+    dice = random.Random(text)
+    return [dice.randrange(-1024, 1025) / 1024 for _ in range(length)]
 
 
 def _play_exact(step: Exact) -> Iterator[Action]:
@@ -226,8 +267,10 @@ def _play_bomb(fault: Fault, received: Received, dialect: ServerDialect) -> Iter
 
 def _endless(fault: Fault, received: Received, dialect: ServerDialect) -> Iterator[Action]:
     if received.stream:
-        first, more = (chunk(event) for event in _events(fault, received, dialect)[:2])
-        yield first
+        events = dialect.events(make_response(Answer(_MARK), received, dialect), received.body)
+        text = next(n for n, event in enumerate(events) if _MARK.encode() in event)
+        yield from (chunk(event) for event in events[:text])
+        more = chunk(events[text])
     else:
         more = chunk(b" " * 4096)
     while True:

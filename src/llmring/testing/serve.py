@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 
 from llmring.schemas.response import LLMResponse, Usage
-from llmring.testing.dialects import OPENAI_CHAT
+from llmring.testing.dialects import SERVER_DIALECTS
 from llmring.testing.fake_provider import FakeProvider, Received
 from llmring.testing.http_server import chunk
 from llmring.testing.steps import Exact, Fault
@@ -51,20 +51,21 @@ async def _serve(port: int, text: str, status: int | None) -> None:
 
 def _answer(text: str, received: Received) -> Exact:
     wants_usage = received.body.get("stream_options") is not None
-    return _make_reply(text, received.model or "", received.stream, wants_usage)
+    return _make_reply(received.dialect, text, received.model or "", received.stream, wants_usage)
 
 
 @functools.lru_cache(maxsize=256)
-def _make_reply(text: str, model: str, stream: bool, wants_usage: bool) -> Exact:
+def _make_reply(dialect_name: str, text: str, model: str, stream: bool, wants_usage: bool) -> Exact:
     named = _MODEL.fullmatch(model)
     if named is not None:
         text = " ".join(["word"] * int(named[1]))
     words = len(text.split())
+    dialect = next(dialect for dialect in SERVER_DIALECTS if dialect.name == dialect_name)
     response = LLMResponse(text, model=model, usage=Usage(8, words), finish_reason="stop", response_id="fake-0")
     if not stream:
-        return Exact(headers={"content-type": "application/json"}, chunks=[OPENAI_CHAT.reply(response)])
+        return Exact(headers={"content-type": "application/json"}, chunks=[dialect.reply(response)])
     asked = {"stream_options": {"include_usage": wants_usage}}
-    events = [chunk(event) for event in OPENAI_CHAT.events(response, asked)]
+    events = [chunk(event) for event in dialect.events(response, asked)]
     writes: list[bytes | asyncio.Event | float] = [*events[:-1], events[-1] + chunk(b"")]
     if named is not None and named[3]:
         writes = [b"".join(events) + chunk(b"")]
@@ -72,7 +73,7 @@ def _make_reply(text: str, model: str, stream: bool, wants_usage: bool) -> Exact
         # The first event names the role; the words follow it.
         first, rest, pause_s = writes[0], writes[1:], int(named[2]) / 1000
         writes = [first, *(item for write in rest[:words] for item in (pause_s, write)), *rest[words:]]
-    return Exact(headers={"content-type": OPENAI_CHAT.stream_type, "transfer-encoding": "chunked"}, chunks=writes)
+    return Exact(headers={"content-type": dialect.stream_type, "transfer-encoding": "chunked"}, chunks=writes)
 
 
 if __name__ == "__main__":

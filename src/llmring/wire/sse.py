@@ -46,14 +46,48 @@ class SSEDecoder:
         if not self._idle or data[-2:] != b"\n\n" or size > MAX_LINE_BYTES or data.find(b"\r") >= 0:
             return None
         if data.find(b"\n") == size - 2:
-            if data[:6] != b"data: ":
+            if data[:6] != b"data: " or size == 8:
                 return None
             events = [data[:-2]]
         else:
             events = data[:-2].split(b"\n\n")
             for event in events:
-                if event[:6] != b"data: " or event.find(b"\n") >= 0:
+                if event[:6] != b"data: " or len(event) == 6 or event.find(b"\n") >= 0:
                     return None
+        lines = self._lines + 2 * len(events)
+        if lines > MAX_STREAM_LINES:
+            return None
+        self._lines = lines
+        self._after_cr = self._at_start = False
+        return events
+
+    def split_named(self, data: bytes) -> list[bytes] | None:
+        """As `split_whole`, for events of a name and one line of data each. Gives the data; the names are left unread."""
+        if not self._idle or data[-2:] != b"\n\n" or len(data) > MAX_LINE_BYTES or data.find(b"\r") >= 0:
+            return None
+        payloads: list[bytes] = []
+        for event in data[:-2].split(b"\n\n"):
+            end = event.find(b"\n")
+            if event[:7] != b"event: " or event[end : end + 7] != b"\ndata: " or event.find(b"\n", end + 7) >= 0:
+                return None
+            if end + 7 == len(event):
+                return None
+            payloads.append(event[end + 7 :])
+        lines = self._lines + 3 * len(payloads)
+        if lines > MAX_STREAM_LINES:
+            return None
+        self._lines = lines
+        self._after_cr = self._at_start = False
+        return payloads
+
+    def split_crlf(self, data: bytes) -> list[bytes] | None:
+        """As `split_whole`, for servers that end their lines with CRLF. Gives the data of each event, unread."""
+        if not self._idle or data[-4:] != b"\r\n\r\n" or len(data) > MAX_LINE_BYTES:
+            return None
+        events = data[:-4].split(b"\r\n\r\n")
+        for event in events:
+            if event[:6] != b"data: " or len(event) == 6 or event.find(b"\n") >= 0 or event.find(b"\r") >= 0:
+                return None
         lines = self._lines + 2 * len(events)
         if lines > MAX_STREAM_LINES:
             return None

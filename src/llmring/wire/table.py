@@ -7,12 +7,17 @@ from types import MappingProxyType
 from typing import Final
 
 from llmring.exceptions import ConfigurationError
-from llmring.wire import openai_chat
+from llmring.wire import anthropic_messages, cohere_embed, gemini_generate, ollama_chat, openai_chat, openai_responses
 from llmring.wire.base import Dialect
 
 DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
     {
         "openai_chat": openai_chat.DIALECT,
+        "openai_responses": openai_responses.DIALECT,
+        "anthropic_messages": anthropic_messages.DIALECT,
+        "gemini_generate": gemini_generate.DIALECT,
+        "ollama_chat": ollama_chat.DIALECT,
+        "cohere_embed": cohere_embed.DIALECT,
     }
 )
 

@@ -190,3 +190,18 @@ def test_no_bytes_and_no_headers_make_it_raise(status: int, headers: dict[str, s
     assert len(error.message) <= MAX_MESSAGE_CHARS
     assert error.retry_after_s is None or 0 <= error.retry_after_s < float("inf")
     assert not {unicodedata.category(character) for character in error.message} & {"Cc", "Cs"}
+
+
+@pytest.mark.spec("A11")
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions."),
+        (404, "This model is only supported in v1/responses and not in v1/chat/completions."),
+    ],
+)
+def test_what_only_responses_can_do_is_said_with_the_way_there(status: int, message: str) -> None:
+    error = DIALECT.classify(status, {}, json.dumps({"error": {"message": message, "code": None}}).encode())
+    assert "use_responses_api=True" in (error.hint or "")
+    other = DIALECT.classify(status, {}, json.dumps({"error": {"message": f"No: {message}", "code": None}}).encode())
+    assert "use_responses_api" not in (other.hint or "")

@@ -28,7 +28,7 @@ from llmring.wire.openai_chat import DIALECT
 from llmring.wire.openai_chat.response import read_usage
 from llmring.wire.openai_chat.stream import MAX_BARE_BYTES
 
-CASES = sorted((Path(__file__).parents[1] / "cases" / "openai_chat").iterdir())
+CASES = sorted(path for path in (Path(__file__).parents[1] / "cases" / "openai_chat").iterdir() if path.is_dir())
 STREAMS = [(case / "wire_stream.sse").read_bytes() for case in CASES if (case / "wire_stream.sse").exists()]
 REPLIES = [(case / "wire_reply.json").read_bytes() for case in CASES if (case / "wire_reply.json").exists()]
 

@@ -56,6 +56,11 @@ FIELDS: dict[str, tuple[Any, dict[str, Any] | None]] = {
     "parallel_tool_calls": (False, {"parallel_tool_calls": False}),
     "service_tier": ("flex", {"service_tier": "flex"}),
     "prompt_cache": ("tools_only", None),
+    "prompt_cache_ttl": ("1h", None),
+    "computer_use": ({}, None),  # who asks for these is asked in another dialect: `dialect_for`
+    "use_responses_api": (True, None),
+    "background": (True, None),
+    "provider_options": ({"vendor": "openai", "store": False}, None),  # `calls.fitting` makes extra_params of them
     "cache_mode": ("off", None),
     "cache_variant": (1, None),
     "timeout": (3.0, None),

@@ -17,7 +17,7 @@ from llmring.schemas import Citation, LLMResponse, ToolCall, Usage
 from llmring.schemas.fold import fold
 from llmring.wire.openai_chat import DIALECT, encode_reply, encode_stream
 
-CASES = sorted((Path(__file__).parents[1] / "cases" / "openai_chat").iterdir())
+CASES = sorted(path for path in (Path(__file__).parents[1] / "cases" / "openai_chat").iterdir() if path.is_dir())
 DONE = b"data: [DONE]\n\n"
 
 
@@ -47,6 +47,12 @@ def _as_written(response: LLMResponse) -> dict[str, Any]:
         ]}
         for token in response.logprobs or ()
     ] or None  # fmt: skip
+    said["blocks"] = None
+    if response.reasoning:
+        seal = {"signature": None, "id": None, "redacted": False, "dialect": "openai_chat"}
+        texts = [{"type": "text", "text": response.content}] if response.content else []
+        calls = [{"type": "tool_use", "call": n} for n in range(len(response.tool_calls or ()))]
+        said["blocks"] = [{"type": "thinking", "text": response.reasoning, **seal}, *texts, *calls]
     return said
 
 

@@ -1,4 +1,4 @@
-"""The openai SDK's client for a provider that speaks OpenAI's dialect."""
+"""The openai SDK's client for a provider that speaks one of OpenAI's dialects, OpenAI's own or in a cloud."""
 
 from __future__ import annotations
 
@@ -6,38 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Omit
 
-if TYPE_CHECKING:
-    import httpx2
+from llmring import env
+from llmring.providers.control.base import NO_KEY, SDKClient, authorize, foreign_headers, own_headers
 
+if TYPE_CHECKING:
     from llmring.providers.base import BaseLLMProvider
 
-# The SDK insists on a key. Where the provider's goes into another header, or there is none, this one stands in and is taken out.
-_NO_KEY = "none"
 
-
-def make_client(provider: BaseLLMProvider) -> AsyncOpenAI:
+def make_client(provider: BaseLLMProvider) -> SDKClient:
     """An AsyncOpenAI with the provider's key, base URL and headers; retries off, as llmring owns them.
 
-    What the SDK finds in the environment for api.openai.com (organization, project, admin key) goes to no other provider.
+    What the SDK finds in the environment for api.openai.com (organization, project, admin key, headers) goes to no other provider.
     """
-    key = provider.api_key() if provider.row.auth == "bearer" else None
-    headers: dict[str, Any] = {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
-    headers |= {
-        name: value for name, value in provider.headers().items() if name.lower() not in {"content-type", "user-agent"}
-    }
-    if not any(name.lower() == "authorization" for name in headers):
-        headers["Authorization"] = f"Bearer {_NO_KEY}"
-    return AsyncOpenAI(
-        api_key=key.reveal() if key is not None else _NO_KEY,
-        admin_api_key=None if provider.name == "openai" else _NO_KEY,
+    omitted = ("OpenAI-Organization", "OpenAI-Project", *foreign_headers(env.OPENAI_CUSTOM_HEADERS))
+    # An authorization among them gives way to the one below by itself; left out a second time, the SDK stumbles over it.
+    foreign = {name: Omit() for name in omitted if name.lower() != "authorization"}
+    headers: dict[str, Any] = foreign | own_headers(provider)
+    bearer = next((value for name, value in headers.items() if name.lower() == "authorization"), None)
+    key = provider.api_key()
+    if bearer is None:
+        headers["Authorization"] = f"Bearer {NO_KEY}"
+    client = AsyncOpenAI(
+        api_key=key.reveal() if key is not None and bearer == f"Bearer {key.reveal()}" else NO_KEY,
+        admin_api_key=None if provider.name == "openai" else NO_KEY,
         base_url=provider.base_url,
         max_retries=0,
         default_headers=headers,
         # A redirect is not followed: a key in a header of its own would travel with it.
-        http_client=DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"request": [_drop_placeholder]}),
+        http_client=DefaultAsyncHttpxClient(follow_redirects=False, event_hooks={"request": [authorize(provider)]}),
     )
-
-
-async def _drop_placeholder(request: httpx2.Request) -> None:
-    if request.headers.get("Authorization") == f"Bearer {_NO_KEY}":
-        del request.headers["Authorization"]
+    return SDKClient(client, client.close)

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmring.exceptions import ProviderError
+from llmring.schemas.embedding import EmbeddingReply, EmbeddingRequest
 from llmring.schemas.events import Event
 from llmring.schemas.request import LLMRequest
-from llmring.wire.base import Dialect, EncodedRequest, StreamDecoder, Target
+from llmring.wire.base import Dialect, EmbeddingCodec, EncodedRequest, StreamDecoder, Target, TokenCountCodec
+from llmring.wire.openai_chat.embeddings import decode_embedding, encode_embedding
 from llmring.wire.openai_chat.failures import classify, encode_failure
 from llmring.wire.openai_chat.request import decode_request, encode
 from llmring.wire.openai_chat.response import decode, encode_reply
@@ -22,8 +24,19 @@ from llmring.wire.openai_chat.stream import ChatStreamDecoder, encode_stream
 __all__ = ["DIALECT", "decode_request", "encode_failure", "encode_reply", "encode_stream"]
 
 
+class _Embeddings:
+    def encode(self, request: EmbeddingRequest, target: Target) -> EncodedRequest:
+        return encode_embedding(request, target)
+
+    def decode(self, body: bytes) -> EmbeddingReply:
+        return decode_embedding(body)
+
+
 class _OpenAIChat:
     name = "openai_chat"
+    stream_type = "text/event-stream"
+    embeddings: EmbeddingCodec | None = _Embeddings()
+    token_count: TokenCountCodec | None = None  # Chat Completions has no such call; Responses has
 
     def encode(
         self, request: LLMRequest, target: Target, *, stream: bool, under: Mapping[str, Any] | None = None

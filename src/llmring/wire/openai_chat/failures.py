@@ -5,10 +5,8 @@ docs/reliability.md says what happens then. Nothing here raises, whatever the by
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import orjson
@@ -22,13 +20,19 @@ from llmring.exceptions import (
     ProviderError,
     ProviderRateLimitError,
     ProviderResponseError,
-    ProviderTimeoutError,
     QuotaExhaustedError,
 )
 from llmring.wire.base import parse_json
-
-MAX_MESSAGE_CHARS = 500
-MAX_WORD_CHARS = 100
+from llmring.wire.errors import (
+    HINTS,
+    MAX_MESSAGE_CHARS,
+    MAX_WORD_CHARS,
+    class_of_status,
+    clean,
+    excerpt,
+    read_retry_after,
+    read_status,
+)
 
 # Codes that say more than the status they come with. `error.code` is looked at first, then `error.type`.
 _BY_CODE: Final[Mapping[str, type[ProviderError]]] = {
@@ -53,39 +57,29 @@ _BY_CODE_WITHOUT_STATUS: Final[Mapping[str, type[ProviderError]]] = {
     "rate_limit_exceeded": ProviderRateLimitError,
 }
 
-_BY_STATUS: Final[Mapping[int, type[ProviderError]]] = {
-    401: ProviderAuthenticationError,
-    402: QuotaExhaustedError,
-    403: ProviderAuthenticationError,
-    404: ModelNotFoundError,
-    410: ModelNotFoundError,  # gone: retired
-    408: ProviderTimeoutError,
-    409: ProviderResponseError,
-    425: ProviderResponseError,
-    429: ProviderRateLimitError,
-}
 
-_HINTS: Final[Mapping[type[ProviderError], str]] = {
-    ProviderAuthenticationError: "check the key, and that it may use this model",
-    QuotaExhaustedError: "add credit or raise the spending limit at the provider",
-    ModelNotFoundError: "check the model's name, the base URL, and that this key may use the model",
-    ContextLengthError: "shorten the messages, or use a model with a larger context window",
-}
+# What OpenAI serves over Responses alone, and says without a code: models, and tools of models that think. By the beginning of its
+# words; only the hint hangs on them. https://github.com/openai/openai-openapi/issues/541 and
+# https://github.com/aaif-goose/goose/issues/2564 (2026-11-21)
+_NEEDS_RESPONSES: Final = re.compile(
+    r"Function tools with reasoning_effort are not supported for |This model is only supported in v1/responses "
+)
+_RESPONSES_HINT: Final = "ask it over Responses: use_responses_api=True; with tools, reasoning_effort='none' does too"
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The typed error for a reply with an error status. `headers` have lower-case names. Never raises."""
     error, message = _read_body(body)
     code, said = _read_words(error)
-    cls = _BY_CODE.get(said) or _BY_CODE.get(code or "") or _class_of_status(status)
-    hint = _HINTS.get(cls)
+    cls = _BY_CODE.get(said) or _BY_CODE.get(code or "") or class_of_status(status)
+    hint = _RESPONSES_HINT if _NEEDS_RESPONSES.match(message) else HINTS.get(cls)
     if 300 <= status < 400:
         hint = "redirects are not followed, because keys would travel along; set the base URL to where the API is"
     return cls(
         message or f"the provider answered with status {status} and no explanation",
         status=status,
         code=code,
-        request_id=_clean(headers.get("x-request-id") or headers.get("request-id") or "", MAX_WORD_CHARS) or None,
+        request_id=clean(headers.get("x-request-id") or headers.get("request-id") or "", MAX_WORD_CHARS) or None,
         retry_after_s=read_retry_after(headers, limited=cls is ProviderRateLimitError),
         hint=hint,
     )
@@ -95,17 +89,17 @@ def classify_inline(error: object) -> ProviderError:
     """The typed error for an `error` that a server sent inside a 200 reply or stream. Never raises."""
     fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
     code, said = _read_words(fields)
-    status = _read_status(fields.get("code")) or _read_status(fields.get("status"))
+    status = read_status(fields.get("code")) or read_status(fields.get("status"))
     cls = _BY_CODE.get(said) or _BY_CODE.get(code or "")
     if cls is None:
         words = (said, code or "")
         unnumbered = next((_BY_CODE_WITHOUT_STATUS[w] for w in words if w in _BY_CODE_WITHOUT_STATUS), None)
-        cls = _class_of_status(status) if status else unnumbered or ProviderResponseError
+        cls = class_of_status(status) if status else unnumbered or ProviderResponseError
     return cls(
         _message_of(fields) or "the provider sent an error without an explanation",
         status=status,
         code=code,
-        hint=_HINTS.get(cls),
+        hint=HINTS.get(cls),
     )
 
 
@@ -142,24 +136,16 @@ def encode_failure(status: int, message: str, *, code: str | None = None, type: 
     return orjson.dumps({"error": {"message": message, "type": type, "param": None, "code": code}})
 
 
-def _class_of_status(status: int) -> type[ProviderError]:
-    known = _BY_STATUS.get(status)
-    if known is not None:
-        return known
-    # Whatever else a 4xx says, it says that this request will not do.
-    return InvalidRequestError if 400 <= status < 500 else ProviderResponseError
-
-
 def _read_body(body: bytes) -> tuple[dict[str, Any], str]:
     """The error object that a body holds, and its message; for bodies that are no JSON, a short excerpt."""
     try:
         value: object = parse_json(body, "error body")
     except LLMRingError:
-        return {}, _excerpt(body)
+        return {}, excerpt(body)
     if isinstance(value, list) and value:  # Gemini's OpenAI endpoint wraps the object in a list
         value = cast("list[object]", value)[0]
     if not isinstance(value, dict):
-        return {}, _clean(value, MAX_MESSAGE_CHARS) if isinstance(value, str) else ""
+        return {}, clean(value, MAX_MESSAGE_CHARS) if isinstance(value, str) else ""
     given = cast("dict[str, Any]", value)
     error = given.get("error")
     fields = cast("dict[str, Any]", error) if isinstance(error, dict) else given
@@ -169,7 +155,7 @@ def _read_body(body: bytes) -> tuple[dict[str, Any], str]:
 def _message_of(fields: Mapping[str, Any]) -> str:
     for name in ("message", "error", "detail"):
         value = fields.get(name)
-        if isinstance(value, str) and (text := _clean(value, MAX_MESSAGE_CHARS)):
+        if isinstance(value, str) and (text := clean(value, MAX_MESSAGE_CHARS)):
             return text
     return ""
 
@@ -177,100 +163,6 @@ def _message_of(fields: Mapping[str, Any]) -> str:
 def _read_words(error: Mapping[str, Any]) -> tuple[str | None, str]:
     """The code to show (`code`, or `type` where `code` is no word), and `code` itself as far as it is a word."""
     code, type_ = error.get("code"), error.get("type")
-    said = _clean(code, MAX_WORD_CHARS) if isinstance(code, str) and not _read_status(code) else ""
-    kind = _clean(type_, MAX_WORD_CHARS) if isinstance(type_, str) else ""
+    said = clean(code, MAX_WORD_CHARS) if isinstance(code, str) and not read_status(code) else ""
+    kind = clean(type_, MAX_WORD_CHARS) if isinstance(type_, str) else ""
     return said or kind or None, said if kind not in _BY_CODE else said or kind
-
-
-def _read_status(value: object) -> int | None:
-    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
-        value = int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599 else None
-
-
-# Control characters, and those that turn the direction of text: a message goes into logs and terminals.
-_UNSHOWN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
-_TAGS = re.compile(r"<[^<>]*>")
-
-
-def _clean(text: str, limit: int) -> str:
-    # Cut before and after: the text may be as long as a body.
-    text = " ".join(_UNSHOWN.sub(" ", text[: 4 * limit]).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _excerpt(body: bytes) -> str:
-    """The beginning of a body that is no JSON, such as a proxy's HTML page, without its tags."""
-    text = _clean(_TAGS.sub(" ", body[:4096].decode(errors="replace")), 200)
-    return f"no JSON, but: {text}" if text else ""
-
-
-# How long to wait ---------------------------------------------------------------------------------------------------
-
-_SECONDS_PER: Final[Mapping[str, float]] = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+", re.ASCII)
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
-_HTTP_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_LIMITED: Final = ("requests", "tokens")
-
-
-def read_retry_after(headers: Mapping[str, str], *, limited: bool) -> float | None:
-    """Seconds that the provider asks us to wait; None where it does not say.
-
-    In order: `retry-after-ms`, `retry-after` (seconds, or a date, which is measured from the reply's own `date`: this
-    module has no clock), and, where the reply is a rate limit, the longest `x-ratelimit-reset-*` of what is used up.
-    https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
-    """
-    milliseconds = _read_number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    asked = headers.get("retry-after")
-    if asked is not None:
-        seconds = _read_number(asked)
-        if seconds is None:
-            seconds = _seconds_between(headers.get("date"), asked)
-        if seconds is not None:
-            return seconds
-    return _read_resets(headers) if limited else None
-
-
-def _read_resets(headers: Mapping[str, str]) -> float | None:
-    resets = {kind: _read_duration(headers.get(f"x-ratelimit-reset-{kind}")) for kind in _LIMITED}
-    known = {kind: reset for kind, reset in resets.items() if reset is not None}
-    used_up = [
-        reset for kind, reset in known.items() if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() == "0"
-    ]
-    return max(used_up or known.values(), default=None)
-
-
-def _read_number(text: str | None) -> float | None:
-    if text is None or not re.fullmatch(r"\s*\d{1,15}(?:\.\d{1,15})?\s*", text, re.ASCII):
-        return None
-    return float(text)
-
-
-def _read_duration(text: str | None) -> float | None:
-    """`1s`, `6m0s`, `20ms`, `1h2m3.5s`, or plain seconds."""
-    if text is None or len(text) > 64:
-        return None
-    if not _DURATION.fullmatch(text.strip()):
-        return _read_number(text)
-    seconds = sum(float(number) * _SECONDS_PER[unit] for number, unit in _DURATION_PART.findall(text))
-    return seconds if math.isfinite(seconds) else None
-
-
-def _seconds_between(start: str | None, end: str) -> float | None:
-    first, last = _read_http_date(start), _read_http_date(end)
-    return None if first is None or last is None else max(0.0, (last - first).total_seconds())
-
-
-def _read_http_date(text: str | None) -> datetime | None:
-    match = _HTTP_DATE.fullmatch(text.strip()) if text is not None and len(text) <= 64 else None
-    if match is None or match[2] not in _MONTHS:
-        return None
-    day, year, hour, minute, second = (int(match[n]) for n in (1, 3, 4, 5, 6))
-    try:
-        return datetime(year, _MONTHS.index(match[2]) + 1, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:
-        return None

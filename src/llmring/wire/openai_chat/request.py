@@ -6,29 +6,19 @@ request is read only; a body may share lists and dicts with it, so a body is not
 
 from __future__ import annotations
 
-import base64
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
 
 from llmring.exceptions import ConfigurationError, InvalidRequestError
-from llmring.schemas.messages import (
-    FilePart,
-    ImagePart,
-    Message,
-    Part,
-    Role,
-    TextPart,
-    ThinkingPart,
-    ToolOutputPart,
-    ToolUsePart,
-)
-from llmring.schemas.request import LLMRequest, mark_strict
+from llmring.schemas.messages import FOREIGN, Message, Role
+from llmring.schemas.request import LLMRequest, ReasoningEffort
 from llmring.schemas.response_format import ResponseFormat, read_response_format
-from llmring.schemas.tools import ToolCall
 from llmring.wire.base import EncodedRequest, Quirks, Target
+from llmring.wire.openai_chat.messages import DETAILS, NAME, Turns
+from llmring.wire.thinking import nearest_effort
 
 PATH: Final = "/chat/completions"
 
@@ -39,10 +29,8 @@ _SAME: Final = (
     "top_p",
     "stop",
     "tools",
-    "reasoning_effort",
     "logprobs",
     "top_logprobs",
-    "seed",
     "top_k",
     "frequency_penalty",
     "presence_penalty",
@@ -61,43 +49,53 @@ def encode(
     quirks = target.quirks
     encoded = EncodedRequest(PATH, {"model": target.model})
     body, warnings = encoded.body, encoded.warnings
-    messages: list[dict[str, Any]] = []
-    for message in request.messages:
+    asked = request.messages
+    if request.response_format is not None:
+        asked = _ask_for_format(request, target, encoded)
+    turns = Turns(target, warnings)
+    messages = turns.messages
+    for message in asked:
         content = message.content
-        role = message.role
-        if role is Role.USER and content.__class__ is str and message.name is None:
+        if message.role is Role.USER and content.__class__ is str and message.name is None and not turns.has_media:
             messages.append({"role": "user", "content": content})
         else:
-            _encode_message(message, quirks.system_role, messages, warnings)
-    body["messages"] = messages
+            turns.add(message)
+    body["messages"] = turns.end()
 
     given = request.__dict__  # one dict look-up a field: attributes would cost half of the whole encoding
     for name in _SAME:
         value = given[name]
         if value is not None:
             body[name] = value
+    if request.seed is not None:
+        body[quirks.seed_field] = request.seed
+    if request.reasoning_effort is not None:
+        _encode_effort(body, request.reasoning_effort, target, warnings)
     if request.max_tokens is not None:
         body[quirks.max_tokens_field] = request.max_tokens
     if request.temperature is not None:
         _check_temperature(request.temperature, target)
-    if request.tools is not None and quirks.strict_tools:
-        body["tools"] = mark_strict(request.tools, True)
+    if request.tools is not None:
+        body["tools"] = [_encode_tool(tool, quirks.strict_tools) for tool in request.tools]
     if request.tool_choice is not None:
         body["tool_choice"] = _encode_tool_choice(request)
-    if request.response_format is not None:
-        body["response_format"] = encode_response_format(request.response_format)
     if request.files:
         raise ConfigurationError(f"files: no registered file has the id {request.files[0]!r}")
-    if request.prompt_cache is not None:
+    if request.prompt_cache not in (None, "automatic"):  # what is automatic needs no words
         warnings.append("prompt_cache was left out: openai_chat has no words for it")
     if request.extra_params:
         _add_extra_params(body, request, quirks)
     if under:
         _lay_under(body, under)
+    for name, value in quirks.unasked:
+        body.setdefault(name, value)
     if stream:
         body["stream"] = True
         if quirks.stream_usage:
-            body["stream_options"] = {"include_usage": True, **(body.get("stream_options") or {})}
+            asked_options: Any = body.get("stream_options") or {}
+            if not isinstance(asked_options, Mapping):
+                raise ConfigurationError("extra_params: stream_options is no object")
+            body["stream_options"] = {"include_usage": True, **asked_options}
     for name in quirks.rejected:
         if name in body:
             del body[name]
@@ -113,6 +111,27 @@ def _check_temperature(temperature: float, target: Target) -> None:
         raise ConfigurationError(
             f"temperature {temperature:g} is above the limit of {target.provider}:{target.model}, which is {limit:g}"
         )
+
+
+def _encode_effort(body: dict[str, Any], effort: ReasoningEffort, target: Target, warnings: list[str]) -> None:
+    quirks, name = target.quirks, f"{target.provider}:{target.model}"
+    efforts = quirks.efforts
+    if efforts == () or (efforts == ("none",) and effort != "none"):
+        if effort != "none":  # who asks for no thinking gets none
+            why = "does not think" if efforts == () else "can only be told not to think"
+            warnings.append(f"reasoning_effort was left out: {name} {why}")
+        return
+    if efforts is not None and effort not in efforts:
+        level = nearest_effort(effort, efforts)
+        why = "cannot do without thinking" if effort == "none" else "does not know that level"
+        warnings.append(f"reasoning_effort {effort!r} was sent as {level!r}: {name} {why}")
+        effort = level
+    if effort != "none" or quirks.effort_none == "level":
+        body["reasoning_effort"] = effort
+    elif quirks.effort_none == "thinking":
+        body["thinking"] = {"type": "disabled"}
+    else:
+        body["reasoning"] = {"enabled": False}
 
 
 def _encode_tool_choice(request: LLMRequest) -> str | dict[str, Any]:
@@ -131,21 +150,46 @@ def _encode_tool_choice(request: LLMRequest) -> str | dict[str, Any]:
     return {"type": "function", "function": {"name": choice}}
 
 
-def encode_response_format(value: Any) -> dict[str, Any]:
-    """The `response_format` of a body. A schema is sent as it was given, `strict` only where the caller said so."""
-    wanted = read_response_format(value)
-    if wanted is None or wanted.kind != "json_schema":
-        return {"type": "text" if wanted is None else wanted.kind}
-    return {"type": "json_schema", "json_schema": _encode_schema(wanted)}
+def _ask_for_format(request: LLMRequest, target: Target, encoded: EncodedRequest) -> list[Message]:
+    """Writes `response_format`; gives the messages, with words that ask for the format where the model cannot be held to it."""
+    from llmring.wire.json_schema import ask_for, with_instruction
+
+    wanted = read_response_format(request.response_format)
+    ask = ask_for(wanted, target)
+    if wanted is not None and ask.kind == "json_schema":
+        schema, warning = _encode_schema(wanted, target.quirks)
+        encoded.body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    else:
+        warning = ask.warning
+        if ask.instruction is None or ask.kind != "text":
+            encoded.body["response_format"] = {"type": ask.kind}
+    if warning is not None:
+        encoded.warnings.append(warning)
+    return request.messages if ask.instruction is None else with_instruction(request.messages, ask.instruction)
 
 
-def _encode_schema(wanted: ResponseFormat) -> dict[str, Any]:
-    schema: dict[str, Any] = {"name": wanted.name, "schema": wanted.schema}
+def _encode_schema(wanted: ResponseFormat, quirks: Quirks) -> tuple[dict[str, Any], str | None]:
+    from llmring.wire.json_schema import strict_answer
+
+    schema, strict, warning = strict_answer(wanted, by_default=quirks.strict_tools)
+    written: dict[str, Any] = {"name": wanted.name, "schema": schema}
     if wanted.description is not None:
-        schema["description"] = wanted.description
-    if wanted.strict is not None:
-        schema["strict"] = wanted.strict
-    return schema
+        written["description"] = wanted.description
+    if strict is not None:
+        written["strict"] = strict
+    return written, warning
+
+
+def _encode_tool(tool: dict[str, Any], by_default: bool) -> dict[str, Any]:
+    function = tool.get("function")
+    if not isinstance(function, Mapping):
+        return tool  # a tool of the provider's own
+    own = cast("Mapping[str, Any]", function)
+    if not by_default and not own.get("strict"):
+        return tool
+    from llmring.wire.json_schema import strict_tool
+
+    return {**tool, "function": strict_tool(own, by_default=by_default)}
 
 
 def _add_extra_params(body: dict[str, Any], request: LLMRequest, quirks: Quirks) -> None:
@@ -168,119 +212,11 @@ def _lay_under(body: dict[str, Any], under: Mapping[str, Any]) -> None:
             body.setdefault(name, value)
 
 
-# Messages -----------------------------------------------------------------------------------------------------------
-
-
-def _encode_message(message: Message, system_role: str, messages: list[dict[str, Any]], warnings: list[str]) -> None:
-    role = message.role
-    match role:
-        case Role.SYSTEM:
-            _put(messages, system_role, message, _text_content(message))
-        case Role.USER:
-            parts = message.content
-            if isinstance(parts, list):
-                # Results follow the calls that they answer; what else the user says comes after them.
-                _put_outputs(messages, parts)
-                parts = [part for part in parts if not isinstance(part, ToolOutputPart)]
-                if message.content and not parts:
-                    return
-                parts = [_encode_part(part, role) for part in parts]
-            _put(messages, "user", message, parts)
-        case Role.ASSISTANT:
-            _put_assistant(messages, message, warnings)
-        case Role.TOOL:
-            _put_tool_results(messages, message)
-
-
-def _put(messages: list[dict[str, Any]], role: str, message: Message, content: object) -> dict[str, Any]:
-    written: dict[str, Any] = {"role": role, "content": content}
-    if message.name is not None:
-        written["name"] = message.name
-    messages.append(written)
-    return written
-
-
-def _text_content(message: Message) -> str | list[dict[str, Any]] | None:
-    content = message.content
-    return content if not isinstance(content, list) else [_encode_part(part, message.role) for part in content]
-
-
-def _encode_part(part: Part, role: Role) -> dict[str, Any]:
-    match part:
-        case TextPart():
-            return {"type": "text", "text": part.text}
-        case ImagePart() if role is Role.USER:
-            image: dict[str, Any] = {"url": part.url or _data_url(part)}
-            if part.detail is not None:
-                image["detail"] = part.detail
-            return {"type": "image_url", "image_url": image}
-        case FilePart() if role is Role.USER:
-            if part.file_id is not None:
-                return {"type": "file", "file": {"file_id": part.file_id}}
-            file = {"file_data": _data_url(part)}
-            if part.filename is not None:
-                file["filename"] = part.filename
-            return {"type": "file", "file": file}
-        case _:
-            raise ConfigurationError(f"openai_chat cannot say a part of type {part.type!r} in a {role.value} message")
-
-
-def _data_url(part: ImagePart | FilePart) -> str:
-    return f"data:{part.media_type};base64,{base64.b64encode(part.data or b'').decode()}"
-
-
-def _put_assistant(messages: list[dict[str, Any]], message: Message, warnings: list[str]) -> None:
-    content: Any = message.content
-    calls: list[ToolCall] = list(message.tool_calls or ())
-    if isinstance(content, list):
-        parts = cast("list[Part]", content)
-        known = {call.id for call in calls}
-        calls += [
-            ToolCall(part.id, part.name, part.arguments)
-            for part in parts
-            if isinstance(part, ToolUsePart) and part.id not in known
-        ]
-        if any(isinstance(part, ThinkingPart) for part in parts):
-            warnings.append("thinking was left out of an assistant message: openai_chat has no words for it")
-        said = [part for part in parts if not isinstance(part, (ToolUsePart, ThinkingPart))]
-        if len(said) <= 1 and all(isinstance(part, TextPart) for part in said):
-            # One text is written as text: many servers take no parts from the assistant.
-            content = cast("TextPart", said[0]).text if said else (None if calls else "")
-        else:
-            content = [_encode_part(part, Role.ASSISTANT) for part in said]
-    written = _put(messages, "assistant", message, content)
-    if calls:
-        written["tool_calls"] = calls
-
-
-def _put_tool_results(messages: list[dict[str, Any]], message: Message) -> None:
-    # `name` is not sent: a tool message of this dialect has none, its call has.
-    content: Any = message.content
-    if isinstance(content, list):
-        parts = cast("list[Part]", content)
-        _put_outputs(messages, parts)
-        rest = [part for part in parts if not isinstance(part, ToolOutputPart)]
-        if parts and not rest:
-            return
-        if message.tool_call_id is None:
-            raise ConfigurationError("a tool message with parts besides its tool outputs needs tool_call_id")
-        content = [_encode_part(part, Role.TOOL) for part in rest]
-    messages.append({"role": "tool", "tool_call_id": message.tool_call_id, "content": content})
-
-
-def _put_outputs(messages: list[dict[str, Any]], parts: Iterable[Part]) -> None:
-    messages += [
-        {"role": "tool", "tool_call_id": part.tool_call_id, "content": part.content}
-        for part in parts
-        if isinstance(part, ToolOutputPart)
-    ]
-
-
 # The server side ----------------------------------------------------------------------------------------------------
 
-_READ_AS_THEY_ARE: Final = frozenset({*_SAME, "response_format"})
+_READ_AS_THEY_ARE: Final = frozenset({*_SAME, "reasoning_effort", "response_format", "seed"})
 # What clients send back when they put a reply's message into the next request, and what says nothing new there.
-_ECHOES: Final = ("annotations", "audio", "refusal", "function_call", "reasoning_content", "reasoning")
+_ECHOES: Final = ("annotations", "audio", "refusal", "function_call", "reasoning_content", "reasoning", DETAILS)
 
 
 def decode_request(body: Mapping[str, Any]) -> LLMRequest:
@@ -314,7 +250,7 @@ def decode_request(body: Mapping[str, Any]) -> LLMRequest:
     if extra:
         given["extra_params"] = extra
     try:
-        return LLMRequest.model_validate(given)
+        return LLMRequest.model_validate(given, context=FOREIGN)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(step) for step in first["loc"])
@@ -353,10 +289,24 @@ def _decode_message(message: object) -> object:
         given["tool_calls"] = [{"id": "call_0", "function": function_call}]
     if not given.get("content") and echoes["refusal"] is not None:
         given["content"] = echoes["refusal"]
-    reasoning = echoes["reasoning_content"] or echoes["reasoning"]
-    if isinstance(reasoning, str):
-        content = given.get("content")
-        if isinstance(content, (str, list)) or content is None:
-            said = cast("list[Any]", [content] if isinstance(content, str) else content or [])
-            given["content"] = [{"type": "thinking", "text": reasoning}, *said]
+    reasoning, details = echoes["reasoning_content"] or echoes["reasoning"], echoes[DETAILS]
+    thought: list[dict[str, Any]] = [{"type": "thinking", "text": reasoning}] if isinstance(reasoning, str) else []
+    if isinstance(details, list):
+        thought.append({"type": "provider", "dialect": NAME, "data": {DETAILS: details}})
+    content = given.get("content")
+    if isinstance(content, list):
+        content = [_read_chunk(part) for part in cast("list[object]", content)]
+    if (thought and (content is None or isinstance(content, str))) or isinstance(content, list):
+        said = [content] if isinstance(content, str) else cast("list[object]", content or [])
+        given["content"] = [*thought, *said]
     return given
+
+
+def _read_chunk(part: object) -> object:
+    """Thinking as Mistral writes it: see `messages.py`."""
+    match part:
+        case {"type": "thinking", "thinking": [{"type": "text", "text": str(text)}]}:
+            signature = cast("Mapping[str, Any]", part).get("signature")
+            return {"type": "thinking", "text": text, "signature": signature, "dialect": NAME}
+        case _:
+            return part

@@ -14,15 +14,18 @@ from llmring.schemas.events import (
     Event,
     Finished,
     LogprobsDelta,
+    ProviderBlock,
     ReasoningDelta,
+    ReasoningEnd,
     RefusalDelta,
     Started,
     TextDelta,
     UsageReported,
 )
 from llmring.schemas.response import Citation, FinishReason, LLMResponse, Usage
-from llmring.wire.base import parse_json
+from llmring.wire.base import parse_json, read_count
 from llmring.wire.openai_chat.failures import classify_inline
+from llmring.wire.openai_chat.messages import DETAILS, NAME
 from llmring.wire.openai_chat.tool_calls import CallReader, text_or_none
 
 # Which words mean what, in lower case. First OpenAI's own, then those that servers of the dialect add or pass on from
@@ -69,14 +72,14 @@ def decode(body: bytes) -> list[Event]:
     if not isinstance(message, dict):
         raise MalformedResponseError("reply: its choice holds no message")
     events: list[Event] = [Started(text_or_none(fields.get("id")), text_or_none(fields.get("model")) or "")]
-    calls = CallReader(whole=True)
-    read_message(cast("dict[str, Any]", message), calls, events)
-    calls.end(events)
+    reader = MessageReader(whole=True)
+    reader.read(cast("dict[str, Any]", message), events)
+    reader.end(events)
     read_logprobs(choice.get("logprobs"), events)
     usage = fields.get("usage")
     if isinstance(usage, dict):
         events.append(UsageReported(read_usage(cast("dict[str, Any]", usage))))
-    events.append(finished(text_or_none(choice.get("finish_reason")), has_calls=bool(calls.count)))
+    events.append(finished(text_or_none(choice.get("finish_reason")), has_calls=reader.has_calls))
     return events
 
 
@@ -109,40 +112,125 @@ def finished(raw: str | None, *, has_calls: bool) -> Finished:
     return Finished(reason, raw)
 
 
-def read_message(message: Mapping[str, Any], calls: CallReader, events: list[Event]) -> None:
-    """The events of a message or of a stream's delta, which have the same fields."""
-    # DeepSeek, vLLM and llama.cpp say `reasoning_content`, OpenRouter and Groq `reasoning`; some say the same in both.
-    reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning"))
-    if reasoning:
-        events.append(ReasoningDelta(reasoning))
-    content = message.get("content")
-    if content:
-        text = content if isinstance(content, str) else _join_parts(content)
-        if text:
-            events.append(TextDelta(text))
-    refusal = text_or_none(message.get("refusal"))
-    if refusal:
-        events.append(RefusalDelta(refusal))
-    given = message.get("tool_calls")
-    if given:
-        calls.read(given, events)
-    elif function_call := message.get("function_call"):  # the deprecated word for it: one call, without an id
-        calls.read([{"function": function_call}], events)
-    annotations = message.get("annotations")
-    if isinstance(annotations, list):
-        _read_annotations(cast("list[object]", annotations), events)
+class MessageReader:
+    """The events of a message, or of a stream's deltas, which have the same fields. whole: a delta is all there is.
+
+    Thinking that some servers want back is a block of its own: `ReasoningEnd` says where it ends.
+    """
+
+    # _details: OpenRouter's form of the thinking, as it goes back; of each, the texts that come in pieces stand in lists until the
+    # end: to join them piece by piece takes quadratic time. thinking: a block of it is open.
+    __slots__ = ("_calls", "_details", "_pieces", "thinking")
+
+    def __init__(self, *, whole: bool = False) -> None:
+        self._calls = CallReader(whole=whole)
+        self._details: list[dict[str, Any]] = []
+        self._pieces: dict[str, list[str]] = {}  # of the last detail
+        self.thinking = False
+
+    @property
+    def has_calls(self) -> bool:
+        return self._calls.count > 0
+
+    def read(self, message: Mapping[str, Any], events: list[Event]) -> None:
+        # DeepSeek, vLLM and llama.cpp say `reasoning_content`, OpenRouter and Groq `reasoning`; some say the same in both.
+        reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning"))
+        if reasoning:
+            self.thinking = True
+            events.append(ReasoningDelta(reasoning))
+        details = message.get("reasoning_details")
+        if isinstance(details, list):
+            self._add_details(cast("list[object]", details))
+        content = message.get("content")
+        if content:
+            if not isinstance(content, str):
+                self._read_parts(content, events)
+            else:
+                self._say(content, events)
+        refusal = text_or_none(message.get("refusal"))
+        if refusal:
+            self.end_thought(events)
+            events.append(RefusalDelta(refusal))
+        given = message.get("tool_calls")
+        function_call = message.get("function_call")
+        if given or function_call:
+            self.end_thought(events)
+            # The second is the deprecated word for it: one call, without an id.
+            self._calls.read(given or [{"function": function_call}], events)
+        annotations = message.get("annotations")
+        if isinstance(annotations, list):
+            _read_annotations(cast("list[object]", annotations), events)
+
+    def end(self, events: list[Event]) -> None:
+        """Nothing more comes. Raises MalformedResponseError for a call that has no name."""
+        self.end_thought(events)
+        if self._details:
+            self._join_pieces()
+            events.append(ProviderBlock(NAME, {DETAILS: self._details}))
+            self._details = []
+        self._calls.end(events)
+
+    def end_thought(self, events: list[Event], signature: str | None = None) -> None:
+        if self.thinking:
+            self.thinking = False
+            events.append(ReasoningEnd(NAME, signature))
+
+    def _say(self, text: str, events: list[Event]) -> None:
+        self.end_thought(events)
+        events.append(TextDelta(text))
+
+    def _read_parts(self, content: object, events: list[Event]) -> None:
+        """A content that is a list of parts: text, and Mistral's thinking; parts of other kinds have no words in our vocabulary."""
+        if not isinstance(content, list):
+            raise MalformedResponseError("reply: content is neither text nor a list of parts")
+        said: list[str] = []
+        for part in cast("list[object]", content):
+            given = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
+            thinking, text = given.get("thinking"), given.get("text")
+            if isinstance(thinking, list):
+                self._think(cast("list[object]", thinking), text_or_none(given.get("signature")), events)
+            elif isinstance(text, str):
+                said.append(text)
+        if text := "".join(said):
+            self._say(text, events)
+
+    def _think(self, chunks: Iterable[object], signature: str | None, events: list[Event]) -> None:
+        texts = [cast("dict[str, Any]", chunk).get("text") for chunk in chunks if isinstance(chunk, dict)]
+        thought = "".join(text for text in texts if isinstance(text, str))
+        if thought:
+            self.thinking = True
+            events.append(ReasoningDelta(thought))
+        if signature is not None:
+            self.end_thought(events, signature)
+
+    def _add_details(self, details: Iterable[object]) -> None:
+        """Pieces of one detail have its place and its kind. https://openrouter.ai/docs/use-cases/reasoning-tokens (2026-11-21)"""
+        for detail in details:
+            if not isinstance(detail, dict):
+                continue
+            given = cast("dict[str, Any]", detail)
+            last = self._details[-1] if self._details else {}
+            place = given.get("index")
+            if place is None or (last.get("index"), last.get("type")) != (place, given.get("type")):
+                self._join_pieces()
+                self._details.append(dict(given))
+                continue
+            for name, value in given.items():
+                mine = last.get(name)
+                if name in _PIECEWISE and isinstance(mine, str) and isinstance(value, str):
+                    self._pieces.setdefault(name, [mine]).append(value)
+                elif value is not None:
+                    self._pieces.pop(name, None)
+                    last[name] = value
+
+    def _join_pieces(self) -> None:
+        """The last detail is whole."""
+        for name, pieces in self._pieces.items():
+            self._details[-1][name] = "".join(pieces)
+        self._pieces = {}
 
 
-def _join_parts(content: object) -> str:
-    """The text of a content that is a list of parts; parts of other kinds have no words in our vocabulary."""
-    if not isinstance(content, list):
-        raise MalformedResponseError("reply: content is neither text nor a list of parts")
-    texts: list[str] = []
-    for part in cast("list[object]", content):
-        text = cast("dict[str, Any]", part).get("text") if isinstance(part, dict) else None
-        if isinstance(text, str):
-            texts.append(text)
-    return "".join(texts)
+_PIECEWISE: Final = ("text", "summary", "data")
 
 
 def _read_annotations(annotations: Iterable[object], events: list[Event]) -> None:
@@ -200,7 +288,7 @@ def _count(counts: object, name: str) -> int:
     value: Any = cast("dict[str, Any]", counts).get(name) if isinstance(counts, dict) else None
     if type(value) is float and value.is_integer() and value < _FLOATS_SKIP:
         value = int(value)
-    return value if type(value) is int and value > 0 else 0
+    return read_count(value)
 
 
 # The server side ----------------------------------------------------------------------------------------------------
@@ -209,7 +297,7 @@ def _count(counts: object, name: str) -> int:
 def encode_reply(response: LLMResponse, *, created: int = 0) -> dict[str, Any]:
     """The reply that a server of this dialect gives for a response. created: seconds since the epoch.
 
-    Left out, because the dialect has no words for them: signatures, costs, citations without a URL. `reasoning_content`
+    Left out, because the dialect has no words for them: seals on thinking, costs, citations without a URL. `reasoning_content`
     is the common extension. Raises ConfigurationError for a response that ended in an error or was cancelled.
     """
     choice: dict[str, Any] = {

@@ -18,16 +18,16 @@ from llmring.schemas.tools import ToolCall
 from llmring.wire.base import parse_json
 from llmring.wire.openai_chat.failures import classify_inline, find_error
 from llmring.wire.openai_chat.response import (
+    MessageReader,
     encode_annotations,
     encode_finish_reason,
     encode_logprobs,
     encode_usage,
     finished,
     read_logprobs,
-    read_message,
     read_usage,
 )
-from llmring.wire.openai_chat.tool_calls import CallReader, text_or_none
+from llmring.wire.openai_chat.tool_calls import text_or_none
 from llmring.wire.sse import SSEDecoder
 
 _DONE = b"[DONE]"
@@ -51,12 +51,12 @@ class ChatStreamDecoder:
     """
 
     # _bare: what has come, as long as it may be bare JSON; None as soon as it cannot.
-    __slots__ = ("_bare", "_calls", "_done", "_failure", "_raw_reason", "_sse", "_started")
+    __slots__ = ("_bare", "_done", "_failure", "_raw_reason", "_reader", "_sse", "_started")
 
     def __init__(self) -> None:
         self._bare: bytearray | None = bytearray()
         self._sse = SSEDecoder()
-        self._calls = CallReader()
+        self._reader = MessageReader()
         self._raw_reason: str | None = None
         self._started = False
         self._done = False
@@ -115,8 +115,8 @@ class ChatStreamDecoder:
     def _end(self, events: list[Event]) -> None:
         if self._raw_reason is None:
             raise StreamInterruptedError("the stream ended without a finish reason")
-        self._calls.end(events)
-        events.append(finished(self._raw_reason, has_calls=bool(self._calls.count)))
+        self._reader.end(events)
+        events.append(finished(self._raw_reason, has_calls=self._reader.has_calls))
         self._done = True
 
     def _read(self, name: str, payload: bytes, events: list[Event]) -> None:
@@ -160,16 +160,18 @@ class ChatStreamDecoder:
             text = delta.get("content")
             if text.__class__ is str and (len(delta) == 1 or (len(delta) == 2 and "role" in delta)):
                 if text:
+                    if self._reader.thinking:
+                        self._reader.end_thought(events)
                     events.append(TextDelta(text))
             else:
-                read_message(delta, self._calls, events)
+                self._reader.read(delta, events)
         logprobs = choice.get("logprobs")
         if logprobs is not None:
             read_logprobs(logprobs, events)
         reason = choice.get("finish_reason")
         if reason:
             if self._raw_reason is None:
-                self._calls.end(events)
+                self._reader.end(events)
             self._raw_reason = text_or_none(reason) or self._raw_reason
 
 
@@ -238,7 +240,8 @@ def _encode_deltas(response: LLMResponse) -> Iterator[dict[str, Any]]:
 
 
 def _encode_call(index: int, call: ToolCall) -> Iterator[dict[str, Any]]:
-    head = {"index": index, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
+    # The call itself, with Google's seal where it has one.
+    head = {**call, "index": index, "function": {"name": call.name, "arguments": ""}}
     yield {"tool_calls": [head]}
     text = call.raw_arguments
     for start in range(0, len(text), _ARGUMENT_PIECE_CHARS):

@@ -9,7 +9,7 @@ from typing import Any, cast
 import orjson
 
 from llmring.exceptions import MalformedResponseError
-from llmring.schemas.events import Event, ToolCallDelta, ToolCallEnd, ToolCallStart
+from llmring.schemas.events import Event, ToolCallDelta, ToolCallEnd, ToolCallSealed, ToolCallStart
 
 
 def text_or_none(value: object) -> str | None:
@@ -124,6 +124,11 @@ class CallReader:
             call = None
         if call is None:
             call = self._begin(index if isinstance(index, int) else position, id, events)
+        if call.ended and arguments:
+            # Whoever heard of the end may have run the tool.
+            if not arguments.isspace():
+                raise MalformedResponseError("reply: a tool call goes on after its end")
+            arguments = None
         if name and not call.name:
             call.name = name
             events.append(ToolCallStart(call.index, call.id, name))
@@ -133,6 +138,12 @@ class CallReader:
             call.arguments.append(arguments)
             if call.name:
                 events.append(ToolCallDelta(call.index, arguments))
+        match piece.get("extra_content"):
+            # Google's: https://ai.google.dev/gemini-api/docs/thought-signatures (2026-11-21)
+            case {"google": {"thought_signature": str(signature)}} if call.name:
+                events.append(ToolCallSealed(call.index, signature))
+            case _:
+                pass
 
     def _find(self, index: object, position: int, id: str | None, name: str | None) -> _Call | None:
         """The call that a piece goes on with, by its marks; None where it begins one."""

@@ -1,0 +1,87 @@
+"""A provider that is called by itself: one model, one attempt, no alias, no fallback. What a call looks like is the ring's way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from llmring.calls.answer import ask
+from llmring.calls.call import Call, Send
+from llmring.calls.chain import build_direct_chain
+from llmring.calls.exchange import Exchange
+from llmring.calls.fitting import check_logprobs
+from llmring.calls.options import Defaults
+from llmring.calls.plain import embedding_call, finish_embedding, read_embedding_options, read_texts
+from llmring.calls.stream import ChatStream
+from llmring.clock import Clock
+from llmring.exceptions import ConfigurationError
+from llmring.providers.base import BaseLLMProvider
+from llmring.resolver import Candidate, Resolution
+from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
+from llmring.schemas.messages import MessageInput
+from llmring.schemas.model_info import ModelInfo
+from llmring.schemas.model_ref import parse_model_ref
+from llmring.schemas.request import LLMRequest
+from llmring.schemas.response import LLMResponse
+
+
+class DirectCaller:
+    """Calls for `BaseLLMProvider.chat`, `chat_stream` and `embed`.
+
+    find_info: what is known of a `provider:model`. defaults: laid under every request.
+    """
+
+    def __init__(
+        self, exchange: Exchange, clock: Clock, *, find_info: Callable[[str], ModelInfo], defaults: Defaults | None
+    ) -> None:
+        self._exchange = exchange
+        self._clock = clock
+        self._find_info = find_info
+        self._defaults = defaults
+
+    async def chat(self, provider: BaseLLMProvider, request: LLMRequest | MessageInput) -> LLMResponse:
+        return await ask(self._begin(provider, request, stream=False), self._send_to(provider), self._clock)
+
+    def chat_stream(self, provider: BaseLLMProvider, request: LLMRequest | MessageInput) -> ChatStream:
+        return ChatStream(self._begin(provider, request, stream=True), self._send_to(provider), self._clock)
+
+    def _send_to(self, provider: BaseLLMProvider) -> Send:
+        # This very provider, with its key and its host: another may have been registered under the name since.
+        return build_direct_chain(partial(self._exchange, provider=provider), self._clock)
+
+    async def embed(
+        self, provider: BaseLLMProvider, input: str | Sequence[str], options: EmbeddingOptions | None, model: str | None
+    ) -> EmbeddingResponse:
+        inputs = read_texts(input, "input")
+        name = model or _own_model(provider)
+        call = embedding_call(
+            self._resolve(provider, name), inputs, read_embedding_options(options, None, None), self._clock.monotonic()
+        )
+        reply = await self._exchange.ask(call, call.resolution.candidates[0], provider)
+        return finish_embedding(call, reply, name, inputs)
+
+    def _begin(self, provider: BaseLLMProvider, request: LLMRequest | MessageInput, *, stream: bool) -> Call:
+        if not isinstance(request, LLMRequest):
+            request = LLMRequest(model=_own_model(provider), messages=request)
+        call = Call(request, request, self._resolve(provider, request.model), stream, self._clock.monotonic())
+        if self._defaults is not None:
+            call.request = self._defaults.lay_under(request)
+            call.extra_params = self._defaults.extra_params
+        if call.request.logprobs or call.request.top_logprobs:
+            (candidate,) = call.resolution.candidates
+            check_logprobs([provider.target(candidate.ref.model, candidate.info)])
+        return call
+
+    def _resolve(self, provider: BaseLLMProvider, model: str) -> Resolution:
+        """`provider:model` is taken too, where the provider is this one."""
+        ref = parse_model_ref(f"{provider.name}:{model.removeprefix(f'{provider.name}:')}")
+        return Resolution(None, "", (Candidate(ref, self._find_info(str(ref))),), "", "")
+
+
+def _own_model(provider: BaseLLMProvider) -> str:
+    if provider.model is None:
+        raise ConfigurationError(
+            f"no model: provider {provider.name} has none of its own",
+            hint="name it in the LLMRequest, or where the provider is made: model=…",
+        )
+    return provider.model

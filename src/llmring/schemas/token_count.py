@@ -1,0 +1,15 @@
+"""How many tokens a request is, before it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenCount:
+    """tokens: what the model would read. exact: whether the provider itself counted. model: `provider:model`. source: who says so."""
+
+    tokens: int
+    exact: bool
+    model: str
+    source: str

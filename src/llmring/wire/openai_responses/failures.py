@@ -1,0 +1,180 @@
+"""What an error of this dialect means: typed by status and by the provider's code, never by words of the message.
+
+docs/reliability.md says what happens then. Nothing here raises, whatever the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+import orjson
+
+from llmring.exceptions import (
+    ContextLengthError,
+    InvalidRequestError,
+    LLMRingError,
+    ModelNotFoundError,
+    ProviderAuthenticationError,
+    ProviderError,
+    ProviderRateLimitError,
+    ProviderResponseError,
+    QuotaExhaustedError,
+)
+from llmring.wire.base import parse_json
+from llmring.wire.errors import (
+    HINTS,
+    MAX_MESSAGE_CHARS,
+    MAX_WORD_CHARS,
+    class_of_status,
+    clean,
+    excerpt,
+    read_retry_after,
+    read_status,
+)
+
+# Codes that say more than the status they come with. `error.code` is looked at first, then `error.type`.
+_BY_CODE: Final[Mapping[str, type[ProviderError]]] = {
+    # https://platform.openai.com/docs/guides/error-codes (2026-11-21)
+    "context_length_exceeded": ContextLengthError,
+    "insufficient_quota": QuotaExhaustedError,
+    "credit_balance_exhausted": QuotaExhaustedError,
+    "enforced_spend_limit_reached": QuotaExhaustedError,
+    "model_not_found": ModelNotFoundError,
+    # llama.cpp's `error.type`; its `error.code` is the status. Recorded from build b1-7e4c0a9.
+    "exceed_context_size_error": ContextLengthError,
+}
+
+# Codes that stand in for a status where there is none: errors inside a 200. The codes of `ResponseError` of the openai SDK 3.52
+# that find fault with the request; `server_error` and `vector_store_timeout` are the provider's own trouble.
+_BY_CODE_WITHOUT_STATUS: Final[Mapping[str, type[ProviderError]]] = {
+    "invalid_request_error": InvalidRequestError,
+    "authentication_error": ProviderAuthenticationError,
+    "invalid_api_key": ProviderAuthenticationError,
+    "permission_error": ProviderAuthenticationError,
+    "not_found_error": ModelNotFoundError,
+    "rate_limit_error": ProviderRateLimitError,
+    "rate_limit_exceeded": ProviderRateLimitError,
+    **dict.fromkeys(
+        (
+            "invalid_prompt",
+            "data_residency_mismatch",
+            "bio_policy",
+            "misalignment_policy_violation",
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "image_content_policy_violation",
+            "invalid_image_mode",
+            "image_file_too_large",
+            "unsupported_image_media_type",
+            "empty_image_file",
+            "failed_to_download_image",
+            "image_file_not_found",
+        ),
+        InvalidRequestError,
+    ),
+}
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+    """The typed error for a reply with an error status. `headers` have lower-case names. Never raises."""
+    error, message = _read_body(body)
+    code, said = _read_words(error)
+    cls = _BY_CODE.get(said) or _BY_CODE.get(code or "") or class_of_status(status)
+    return cls(
+        message or f"the provider answered with status {status} and no explanation",
+        status=status,
+        code=code,
+        request_id=clean(headers.get("x-request-id") or headers.get("apim-request-id") or "", MAX_WORD_CHARS) or None,
+        retry_after_s=read_retry_after(headers, limited=cls is ProviderRateLimitError),
+        hint=HINTS.get(cls),
+    )
+
+
+def classify_inline(error: object) -> ProviderError:
+    """The typed error for an `error` inside a 200: of a failed response, or of an `error` event. Never raises."""
+    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
+    code, said = _read_words(fields)
+    status = read_status(fields.get("code")) or read_status(fields.get("status"))
+    cls = _BY_CODE.get(said) or _BY_CODE.get(code or "")
+    if cls is None:
+        words = (said, code or "")
+        unnumbered = next((_BY_CODE_WITHOUT_STATUS[w] for w in words if w in _BY_CODE_WITHOUT_STATUS), None)
+        cls = class_of_status(status) if status else unnumbered or ProviderResponseError
+    return cls(
+        _message_of(fields) or "the provider sent an error without an explanation",
+        status=status,
+        code=code,
+        hint=HINTS.get(cls),
+    )
+
+
+def classify_event(event: Mapping[str, Any]) -> ProviderError:
+    """The typed error of an `error` event. Its fields stand in it as documented, or under `error`, as OpenAI sends them."""
+    inner = event.get("error")
+    if isinstance(inner, dict) or (isinstance(inner, str) and inner):
+        return classify_inline(cast("object", inner))
+    return classify_inline({name: value for name, value in event.items() if name != "type"})
+
+
+def find_error(data: bytes) -> ProviderError | None:
+    """The typed error that the last bytes of a stream hold, which may be cut; None where they hold none. Never raises."""
+    try:
+        value: object = parse_json(data, "stream")
+    except LLMRingError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    given = cast("dict[str, Any]", value)
+    if given.get("type") == "error" or given.get("error"):
+        return classify_event(given)
+    response = given.get("response")
+    if given.get("type") == "response.failed" and isinstance(response, dict):
+        return classify_inline(cast("dict[str, Any]", response).get("error"))
+    return None
+
+
+def encode_failure(status: int, message: str, *, code: str | None = None) -> bytes:
+    """The body of an error reply, as a server of this dialect writes it."""
+    return orjson.dumps({"error": {"message": message, "type": _type_of(status), "param": None, "code": code}})
+
+
+def _type_of(status: int) -> str:
+    if status == 429:
+        return "rate_limit_error"
+    return "server_error" if status >= 500 else "invalid_request_error"
+
+
+def _read_body(body: bytes) -> tuple[dict[str, Any], str]:
+    """The error object that a body holds, and its message; for bodies that are no JSON, a short excerpt."""
+    try:
+        value: object = parse_json(body, "error body")
+    except LLMRingError:
+        return {}, excerpt(body)
+    if not isinstance(value, dict):
+        return {}, clean(value, MAX_MESSAGE_CHARS) if isinstance(value, str) else ""
+    given = cast("dict[str, Any]", value)
+    error = given.get("error")
+    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else given
+    return fields, _message_of(fields)
+
+
+def _message_of(fields: Mapping[str, Any]) -> str:
+    for name in ("message", "error", "detail"):
+        value = fields.get(name)
+        if isinstance(value, str) and (text := clean(value, MAX_MESSAGE_CHARS)):
+            return text
+    return ""
+
+
+def _read_words(error: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The code to show (`code`, or `type` where `code` is no word), and `code` itself as far as it is a word."""
+    code, type_ = error.get("code"), error.get("type")
+    said = clean(code, MAX_WORD_CHARS) if isinstance(code, str) and not read_status(code) else ""
+    kind = clean(type_, MAX_WORD_CHARS) if isinstance(type_, str) else ""
+    return said or kind or None, said if kind not in _BY_CODE else said or kind
