@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from llmring import LLMRing, OpenAIProvider
+from llmring import LLMRing, ProviderOptions, StandaloneProvider
 from llmring.testing.conformance import check_provider
 from llmring.testing.local_model import LocalModel
 
@@ -54,11 +54,11 @@ async def test_base64_gives_the_same_floats(ring: LLMRing) -> None:
 async def test_the_real_server_passes_the_conformance_suite(
     local_model: LocalModel, embedding_model: LocalModel
 ) -> None:
-    chat = OpenAIProvider(base_url=local_model.base_url, api_key="none-needed")
+    chat = StandaloneProvider("llamacpp", ProviderOptions(base_url=local_model.base_url))
     # A server that embeds does not chat, so each is asked for its own half; what llama-server cannot do has another error.
     with pytest.raises(AssertionError, match=r"1 of \d+ checks failed:\n  embeddings_are_vectors_or_not_supported"):
         await check_provider(chat, model=MODEL.partition(":")[2], options={"max_tokens": 8})
-    embeddings = OpenAIProvider(base_url=embedding_model.base_url, api_key="none-needed")
+    embeddings = StandaloneProvider("llamacpp", ProviderOptions(base_url=embedding_model.base_url))
     async with embeddings:
         response = await embeddings.embed(["One", "Two"], model=MODEL.partition(":")[2])
     assert len(response.embeddings) == 2

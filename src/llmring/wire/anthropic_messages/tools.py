@@ -97,7 +97,9 @@ def _encode_function(given: Mapping[str, Any], rest: dict[str, Any], *, strict: 
         written["description"] = function["description"]
     schema: Any = function.get("parameters") or {}
     if not isinstance(schema, Mapping):
-        raise ConfigurationError(f"tools: the parameters of {function.get('name')!r} are no object", hint="give a JSON schema")
+        raise ConfigurationError(
+            f"tools: the parameters of {function.get('name')!r} are no object", hint="give a JSON schema"
+        )
     if "type" not in schema:
         schema = {"type": "object", **({} if schema else {"properties": {}}), **schema}
     written["input_schema"] = schema

@@ -229,10 +229,15 @@ class Turns:
 
 def _add_thinking(parts: list[dict[str, Any]], part: ThinkingPart) -> None:
     """A seal without a thought belongs to the text before it, or to an empty text, as streams send it."""
+    if part.signature is None:
+        return  # it has an id, which is nothing here
     if part.text or part.redacted:
         parts.append({"text": part.text, "thought": True, "thoughtSignature": part.signature})
     elif parts and "text" in parts[-1] and parts[-1].keys() <= {"text"}:
-        parts[-1] = {**parts[-1], "thoughtSignature": part.signature}  # a copy: a provider's own part is the caller's dict
+        parts[-1] = {
+            **parts[-1],
+            "thoughtSignature": part.signature,
+        }  # a copy: a provider's own part is the caller's dict
     else:
         parts.append({"text": "", "thoughtSignature": part.signature})
 

@@ -179,7 +179,12 @@ class Turns:
             self._custom_calls.add(call.id)
             text = call.arguments.get("input")
             given = text if isinstance(text, str) else call.raw_arguments
-            written = {"type": "custom_tool_call", "call_id": self._ids.of_call(call.id), "name": call.name, "input": given}
+            written = {
+                "type": "custom_tool_call",
+                "call_id": self._ids.of_call(call.id),
+                "name": call.name,
+                "input": given,
+            }
             self.input.append(written)
             return
         if call.name == COMPUTER and self._has_computer:
