@@ -55,10 +55,12 @@ class CustomExchange:
         self._find_custom = find_custom
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, call: Call, candidate: Candidate) -> Reply:
+    def __call__(self, call: Call, candidate: Candidate) -> Awaitable[Reply]:
+        # No coroutine of its own: nearly every call only passes through.
         provider = self._find_custom(candidate.ref.provider)
-        if provider is None:
-            return await self._exchange(call, candidate)
+        return self._exchange(call, candidate) if provider is None else self._run(call, candidate, provider)
+
+    async def _run(self, call: Call, candidate: Candidate, provider: Provider) -> Reply:
         timeouts = effective_timeouts(call.request.timeout, local=_is_local(provider))
         clock = ReplyClock(timeouts, started=self._clock.monotonic(), deadline=call.deadline, stream=call.stream)
         request = _own_request(call, candidate)

@@ -112,9 +112,12 @@ class Exchange:
         notes: list[str] = []
         is_first = candidate is call.resolution.candidates[0]
         request = fit_request(request, candidate, target, provider, dialect.name, is_first=is_first, warnings=notes)
-        encode = partial(dialect.encode, request, target, stream=call.stream, under=call.extra_params)
+        stream, under = call.stream, call.extra_params
         large = weight.size_bytes > LARGE_BYTES
-        encoded = await asyncio.to_thread(encode) if large else encode()
+        if large:
+            encoded = await asyncio.to_thread(dialect.encode, request, target, stream=stream, under=under)
+        else:
+            encoded = dialect.encode(request, target, stream=stream, under=under)
         encoded.warnings[:0] = notes
         self._warn_once(encoded.warnings)
 
@@ -372,7 +375,9 @@ def _render(body: dict[str, Any]) -> bytes:
 def _http_request(encoded: EncodedRequest, provider: BaseLLMProvider, data: bytes) -> HTTPRequest:
     url = provider.base_url + encoded.path  # before the headers: where it fails, no local variable holds a key yet
     headers = provider.headers()
-    if encoded.headers:
+    if encoded.headers and encoded.headers.keys() <= headers.keys():
+        headers = {**headers, **encoded.headers}  # the way of a dialect that always sends the same
+    elif encoded.headers:
         replaced = {name.lower() for name in encoded.headers}
         headers = {name: value for name, value in headers.items() if name.lower() not in replaced} | encoded.headers
     return HTTPRequest(encoded.method, url, headers, data if encoded.body else None)

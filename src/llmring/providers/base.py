@@ -152,6 +152,8 @@ _TOGGLE: Final = (
     "providers={'openai': {'dialect': 'openai_responses'}}"
 )
 
+_NO_HEADERS: dict[str, str] = {}
+
 # How many models' targets a provider keeps; a lock names a few dozen.
 _MAX_TARGETS = 1000
 
@@ -193,6 +195,7 @@ class BaseLLMProvider:
         self._targets: dict[str, Target] = {}
         self._headers: Mapping[str, str] = {}
         self._headers_made_of: tuple[Secret | None, str, Mapping[str, str]] | None = None
+        self._only_responses: dict[str, bool] = {}  # by model
         self._has_warned = False
         for value in row.headers.values():
             # Whole, and without the scheme that stands before a credential: a server may quote either.
@@ -330,7 +333,8 @@ class BaseLLMProvider:
         """Headers of every request to this provider, the key among them. Raises MissingCredentialError, and
         ProviderAuthenticationError for a key that no header can hold.
         """
-        (key, auth), variable_headers = self._need_key(), self._variable_headers()
+        key, auth = self._need_key()
+        variable_headers = self._variable_headers() if self.row.header_variables else _NO_HEADERS
         if self._headers_made_of == (key, auth, variable_headers):
             return self._headers
         headers = {"Content-Type": "application/json", "User-Agent": "llmring", **variable_headers}
@@ -354,8 +358,12 @@ class BaseLLMProvider:
         return self._headers
 
     def _variable_headers(self) -> dict[str, str]:
-        found = {header: env.get(variable, self._environ) for header, variable in self.row.header_variables.items()}
-        return {header: value for header, value in found.items() if value is not None}
+        found: dict[str, str] = {}
+        for header, variable in self.row.header_variables.items():
+            value = env.get(variable, self._environ)
+            if value is not None:
+                found[header] = value
+        return found
 
     def target(self, model: str, info: ModelInfo) -> Target:
         """The model as the dialect wants to know it."""
@@ -367,6 +375,14 @@ class BaseLLMProvider:
             self._targets.clear()
         target = self._targets[model] = Target(self.name, model, info, quirks)
         return target
+
+    def _has_only_responses(self, pattern: str, model: str) -> bool:
+        known = self._only_responses.get(model)
+        if known is None:
+            if len(self._only_responses) >= _MAX_TARGETS:
+                self._only_responses.clear()
+            known = self._only_responses[model] = re.fullmatch(pattern, model) is not None
+        return known
 
     def dialect_for(self, request: LLMRequest, model: str) -> Dialect:
         """The dialect to ask this model in. Raises ConfigurationError where the request wants Responses and the provider has none, and
@@ -380,7 +396,7 @@ class BaseLLMProvider:
                         hint="leave it out; a server of yours that has it is declared with dialect='openai_responses'",
                     )
                 return get_dialect(RESPONSES)
-            if row.responses_only is not None and re.fullmatch(row.responses_only, model):
+            if row.responses_only is not None and self._has_only_responses(row.responses_only, model):
                 raise ConfigurationError(
                     f"{self.name}:{model} is served over the Responses API, not over Chat Completions", hint=_TOGGLE
                 )

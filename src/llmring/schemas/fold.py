@@ -169,7 +169,7 @@ class Fold:
             raw_finish_reason=self._raw_finish_reason,
             tool_calls=[self.tool_call(index) for index in sorted(self._calls)] or None,
             reasoning="".join(self._reasoning) or None,
-            blocks=self._blocks(),
+            blocks=self._blocks() if self._marks else None,
             refusal="".join(self._refusal) or None,
             logprobs=list(self._logprobs) or None,
             citations=list(self._citations) or None,

@@ -87,11 +87,13 @@ def _mark_turn(message: dict[str, Any], mark: dict[str, Any]) -> None:
 
 def _mark(blocks: list[Any], mark: dict[str, Any]) -> None:
     for place in range(len(blocks) - 1, -1, -1):
-        block = blocks[place]
-        if isinstance(block, dict) and block.get("type") not in _UNMARKABLE:
-            # A copy: a provider's own block is the caller's dict.
-            blocks[place] = {**block, MARK: mark}
-            return
+        match blocks[place]:
+            case {**block} if block.get("type") not in _UNMARKABLE:
+                # A copy: a provider's own block is the caller's dict.
+                blocks[place] = {**block, MARK: mark}
+                return
+            case _:
+                pass
 
 
 def limit_marks(body: dict[str, Any], warnings: list[str]) -> None:
@@ -110,4 +112,6 @@ def _holders(body: Mapping[str, Any]) -> Iterator[tuple[list[dict[str, Any]], in
     for items in lists:
         if isinstance(items, list):
             given = cast("list[Any]", items)
-            yield from ((given, place) for place, item in enumerate(given) if isinstance(item, dict) and item.get(MARK))
+            for place, item in enumerate(given):
+                if isinstance(item, dict) and cast("dict[str, Any]", item).get(MARK):
+                    yield given, place

@@ -107,6 +107,8 @@ def _encode_body(request: LLMRequest, target: Target, under: Mapping[str, Any]) 
     extra = request.extra_params or {}
     thought = 0
     given_max = request.max_tokens or extra.get("max_tokens") or under.get("max_tokens")
+    if given_max is not None and not isinstance(given_max, int):
+        raise ConfigurationError("extra_params: max_tokens is no number", hint="set LLMRequest.max_tokens")
     if request.reasoning_effort is not None:
         thought = encode_effort(body, request.reasoning_effort, given_max, target, warnings)
     _add_extra_params(body, extra)

@@ -104,8 +104,9 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     read. What a compaction took stands in `iterations` alone. `Usage` and `BetaUsage` of the anthropic SDK 2.11.0.
     """
     counts = [_count(usage, name) for name in _COUNTS]
-    for took in sum_compactions(usage.get("iterations")):
-        counts = [count + _count(took, name) for count, name in zip(counts, _COUNTS, strict=True)]
+    if usage.get("iterations"):
+        for took in sum_compactions(usage["iterations"]):
+            counts = [count + _count(took, name) for count, name in zip(counts, _COUNTS, strict=True)]
     fresh, read, written, output = counts
     return Usage(
         fresh + read + written,

@@ -95,13 +95,15 @@ def _encode_function(given: Mapping[str, Any], rest: dict[str, Any], *, strict: 
     written: dict[str, Any] = {"name": function.get("name")}
     if function.get("description") is not None:
         written["description"] = function["description"]
-    schema: Any = function.get("parameters") or {}
-    if not isinstance(schema, Mapping):
+    given_schema: Any = function.get("parameters") or {}
+    if not isinstance(given_schema, Mapping):
         raise ConfigurationError(
             f"tools: the parameters of {function.get('name')!r} are no object", hint="give a JSON schema"
         )
+    schema = dict(cast("Mapping[str, Any]", given_schema))
     if "type" not in schema:
-        schema = {"type": "object", **({} if schema else {"properties": {}}), **schema}
+        empty: dict[str, Any] = {} if schema else {"properties": {}}
+        schema = {"type": "object", **empty, **schema}
     written["input_schema"] = schema
     if function.get("strict") is not None:
         written["strict"] = function["strict"]
