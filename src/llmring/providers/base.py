@@ -186,6 +186,7 @@ class BaseLLMProvider:
         self._environ = environ
         self._scrubber = self.scrubber = scrubber
         self._api_key = api_key
+        self._has_given_key = api_key is not None and bool(api_key.reveal().strip())
         self._base_url = None if base_url is None else row.read_base_url(base_url)
         self._client: SDKClient | None = None
         self._has_token_provider = token_provider is not None
@@ -284,6 +285,8 @@ class BaseLLMProvider:
 
     def has_credential(self) -> bool:
         """Whether there is a key to send or something to sign with, or none is needed, and somewhere to send it to."""
+        if self._has_given_key and self._signer is None and self.row.find_base_url is None:
+            return True  # the short way: an alias is looked up with every call
         if self.row.find_base_url is not None and not self._has_base_url():
             return False
         signer = self.signer
@@ -320,7 +323,7 @@ class BaseLLMProvider:
         auth, value = self.row.auth, None
         if self._api_key is not None:
             # An empty one does not fall back to a variable: that would be another account's.
-            key = self._api_key if self._api_key.reveal().strip() else None
+            key = self._api_key if self._has_given_key else None
         else:
             variable = self._key_variable()
             if variable is not None:

@@ -119,6 +119,9 @@ class Roster:
 
     def has_credential(self, name: str) -> bool:
         """Whether a call could be sent. A provider of the user's own is taken to have what it needs."""
+        made = self._made.get(name)  # first: asked with every look-up of an alias, and nearly always there
+        if made is not None:
+            return made.has_credential()
         return name in self._custom or (self.knows(name) and self.get(name).has_credential())
 
     def explain_credential(self, name: str) -> tuple[bool, str]:

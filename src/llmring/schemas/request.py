@@ -339,7 +339,17 @@ RESERVED_PARAMS = frozenset({"model", "messages", "stream"})
 
 # Headers that say who is calling. They belong to one provider (`providers={name: …}`), never to every member of a pool.
 CREDENTIAL_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"}
+    {
+        "api-key",
+        "authorization",
+        "cookie",
+        "helicone-auth",
+        "ocp-apim-subscription-key",
+        "proxy-authorization",
+        "x-amz-security-token",
+        "x-api-key",
+        "x-goog-api-key",
+    }
 )
 
 # Headers that say where a request ends, how its connection is used and whom it is for: a second opinion breaks the request apart.
