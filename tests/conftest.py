@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,11 @@ settings.register_profile(
 settings.load_profile("llmring")
 
 pytest_plugins = ["pytester"]
+
+# A shell without job control starts background jobs with SIGINT ignored, and so does everything that they start: tests that
+# interrupt a process would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _OURS = {value for name, value in vars(env).items() if name.isupper()}
 
