@@ -12,7 +12,8 @@ from typing import Any, TypeVar, cast
 
 from llmring.calls.call import Call, PlainCall, PlainReply, Reply
 from llmring.calls.chunks import ChunkDecoder, events_of
-from llmring.calls.exchange import LAST_BYTES_S, Exchange, interruption, say_who
+from llmring.calls.exchange import Exchange
+from llmring.calls.source import LAST_BYTES_S, interruption, say_who
 from llmring.clock import Clock
 from llmring.exceptions import (
     LLMRingError,

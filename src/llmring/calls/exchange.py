@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 
@@ -15,27 +15,25 @@ from llmring.calls.call import Call, PlainCall, PlainReply, Reply
 from llmring.calls.fitting import fit_request
 from llmring.calls.media import LARGE_BYTES, MediaPlace, MediaStep, weigh
 from llmring.calls.options import lay_under
+from llmring.calls.source import StreamSource, say_who
 from llmring.clock import Clock
 from llmring.exceptions import (
     ConfigurationError,
-    DeadlineExceededError,
-    LLMRingError,
     ProviderConnectionError,
     ProviderError,
     ProviderResponseError,
-    StreamInterruptedError,
 )
 from llmring.providers.auth.base import Signer
 from llmring.providers.base import BaseLLMProvider
 from llmring.resilience.deadline import ReplyClock, effective_timeouts
 from llmring.resilience.fallback import with_attempts
 from llmring.resolver import Candidate
-from llmring.schemas.events import Event, has_content
+from llmring.schemas.events import has_content
 from llmring.schemas.request import Timeouts
 from llmring.secret import Scrubber
 from llmring.transport.alarm import Alarm
 from llmring.transport.base import HTTPReply, HTTPRequest, Transport
-from llmring.wire.base import Dialect, EncodedRequest, StreamDecoder, WorksInBackground
+from llmring.wire.base import Dialect, EncodedRequest, WorksInBackground
 
 _REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "cf-ray")
 
@@ -242,7 +240,7 @@ class Exchange:
             error.request_id = error.request_id or request_id
             with_attempts(error, attempts)
 
-        source = _StreamSource(
+        source = StreamSource(
             http,
             dialect.decode_stream(),
             clock,
@@ -258,110 +256,6 @@ class Exchange:
                 reply.first_content_at = self._clock.monotonic()
                 break
         reply.source = source
-
-
-# How long a server may take to end the body after the dialect's last event, so that its connection can be used again.
-LAST_BYTES_S = 0.25
-
-
-class _StreamSource:
-    """The bytes of a stream as events, under the reply's clocks."""
-
-    __slots__ = ("_clock", "_decoder", "_ended", "_http", "_monotonic", "_say_who")
-
-    def __init__(
-        self,
-        http: HTTPReply,
-        decoder: StreamDecoder,
-        clock: ReplyClock,
-        system: Clock,
-        say_who: Callable[[ProviderError], None],
-    ) -> None:
-        self._http = http
-        self._decoder = decoder
-        self._clock = clock
-        self._monotonic = system.monotonic
-        self._say_who = say_who
-        self._ended = False
-
-    async def read(self) -> list[Event] | None:
-        """The events of the next bytes; None at the end."""
-        if self._ended:
-            return None
-        if self._decoder.finished:
-            self._decoder.close()  # raises the error that a server sent in the same bytes as the last events
-            await self._end()
-            return None
-        clock = self._clock
-        clock.resume(self._monotonic())
-        data = await self._http.read_some(clock.until())
-        if not data:
-            self.close()
-            return self._decoder.close()
-        events = self._decoder.feed(data)
-        if has_content(events):
-            clock.heard_content(self._monotonic())
-        else:
-            clock.heard(self._monotonic())
-        return events
-
-    async def _end(self) -> None:
-        """The answer is whole: nothing that happens from here on can spoil it."""
-        try:
-            await self._http.read_some(self._monotonic() + LAST_BYTES_S)
-        except (TimeoutError, LLMRingError):
-            pass
-        finally:
-            self.close()
-
-    async def next_events(self) -> list[Event] | None:
-        try:
-            return await self.read()
-        except TimeoutError:
-            self.close()
-            self._interrupt(self._clock.error())
-        except ProviderError as error:
-            self.close()
-            self._interrupt(error)
-        except BaseException:
-            self.close()
-            raise
-
-    def _interrupt(self, cause: ProviderError) -> NoReturn:
-        self._say_who(cause)
-        error = interruption(cause)
-        if error is cause:
-            raise cause from None
-        self._say_who(error)
-        raise error from cause
-
-    def close(self) -> None:
-        self._ended = True
-        self._http.close()
-
-
-def say_who(error: ProviderError, candidate: Candidate, scrubber: Scrubber) -> None:
-    """Puts names to an error, and takes secrets out of what a server wrote into it."""
-    error.provider = error.provider or candidate.ref.provider
-    error.model = error.model or candidate.ref.model
-    error.message = scrubber.scrub_text(error.message)
-    error.args = (error.message,)
-    error.code = error.code and scrubber.scrub_text(error.code)
-    error.request_id = error.request_id and scrubber.scrub_text(error.request_id)
-
-
-def interruption(cause: ProviderError) -> ProviderError:
-    """Content has reached the caller: whatever the cause, what is left is an interrupted stream."""
-    if isinstance(cause, (StreamInterruptedError, DeadlineExceededError)):
-        return cause
-    return StreamInterruptedError(
-        f"the stream ended early: {cause.message}",
-        status=cause.status,
-        code=cause.code,
-        request_id=cause.request_id,
-        retry_after_s=cause.retry_after_s,
-        hint=cause.hint,
-    )
 
 
 def _render(body: dict[str, Any]) -> bytes:

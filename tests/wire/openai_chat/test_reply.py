@@ -24,9 +24,9 @@ from llmring.schemas import Usage
 from llmring.schemas.events import Event, Finished, TextDelta, ToolCallEnd, ToolCallStart
 from llmring.schemas.fold import fold
 from llmring.wire.base import MAX_JSON_DEPTH
+from llmring.wire.event_stream import MAX_BARE_BYTES
 from llmring.wire.openai_chat import DIALECT
 from llmring.wire.openai_chat.response import read_usage
-from llmring.wire.openai_chat.stream import MAX_BARE_BYTES
 
 CASES = sorted(path for path in (Path(__file__).parents[1] / "cases" / "openai_chat").iterdir() if path.is_dir())
 STREAMS = [(case / "wire_stream.sse").read_bytes() for case in CASES if (case / "wire_stream.sse").exists()]

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-from llmring.exceptions import LLMRingError, MalformedResponseError, StreamInterruptedError
+from llmring.exceptions import MalformedResponseError, ProviderError, StreamInterruptedError
 from llmring.schemas.events import Event, TextDelta, UsageReported
 from llmring.schemas.response import LLMResponse
 from llmring.wire.anthropic_messages.blocks import BlockReader, text_or_none
@@ -29,99 +29,25 @@ from llmring.wire.anthropic_messages.response import (
     sum_compactions,
 )
 from llmring.wire.base import parse_json
-from llmring.wire.sse import SSEDecoder
-
-_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
-MAX_BARE_BYTES: Final = 64 * 1024  # guess: errors have a few hundred
+from llmring.wire.event_stream import TypedStreamDecoder
 
 
-class MessagesStreamDecoder:
-    """Bytes in, events out, at any split.
+class MessagesStreamDecoder(TypedStreamDecoder):
+    """The terminal event is `message_stop`; before any stop reason it is an interruption all the same."""
 
-    The terminal event is `message_stop`; bytes that end without it are an interruption, and so is one before any stop reason.
-    Events tell by the `type` in their data what they are: their names are not looked at. An error counts even where the bytes end
-    before its blank line, and as bare JSON in the place of a stream: proxies answer so, whatever the content type says.
+    # _usage: counts so far: they add up.
+    __slots__ = ("_blocks", "_raw_reason", "_usage")
 
-    What goes wrong in the middle of a feed does not swallow the events before it: they are returned, `finished` turns
-    true, and the next `feed` or `close` raises.
-    """
-
-    # _bare: what has come, as long as it may be bare JSON; None as soon as it cannot. _usage: counts so far: they add up.
-    __slots__ = ("_bare", "_blocks", "_done", "_failure", "_raw_reason", "_sse", "_started", "_usage")
+    _ENDS = frozenset({"message_stop"})
 
     def __init__(self) -> None:
-        self._bare: bytearray | None = bytearray()
-        self._sse = SSEDecoder()
+        super().__init__()
         self._blocks = BlockReader()
         self._usage: dict[str, Any] = {}
         self._raw_reason: str | None = None
-        self._started = False
-        self._done = False
-        self._failure: LLMRingError | None = None
 
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more is worth reading: `message_stop` was seen, or an error that `close()` raises."""
-        return self._done or self._failure is not None
-
-    def feed(self, data: bytes) -> list[Event]:
-        if self._failure is not None:
-            raise self._failure
-        events: list[Event] = []
-        if self._done:
-            return events
-        if self._bare is not None:
-            self._keep_bare(data)
-        try:
-            whole = self._sse.split_named(data)
-            if whole is None:
-                for _, payload in self._sse.feed(data):
-                    self._read(payload, events)
-            else:
-                for payload in whole:
-                    self._read(payload, events)
-        except LLMRingError as error:
-            self._failure = error
-            if not events:
-                raise
-        return events
-
-    def close(self) -> list[Event]:
-        """The bytes have ended. Raises StreamInterruptedError unless `message_stop` was seen. May be called more than once."""
-        if self._failure is not None:
-            raise self._failure
-        if self._done:
-            return []
-        tail = (self._sse.close() or ("", b""))[1]
-        events: list[Event] = []
-        try:
-            if not _is_stop(tail):
-                raise (
-                    find_error(tail)
-                    or find_error(bytes(self._bare or b""))
-                    or StreamInterruptedError(
-                        "the stream ended before its end"
-                        if self._started
-                        else "the stream ended before anything of an answer came",
-                        hint="the connection was cut, or the server does not end its streams with message_stop",
-                    )
-                )
-            self._end(events)
-        except LLMRingError as error:
-            self._failure = error
-            raise
-        return events
-
-    def _keep_bare(self, data: bytes) -> None:
-        """Keeps what may be bare JSON, and lets go of it where it is none, or is too long for an error."""
-        bare = self._bare
-        if bare is None:
-            return
-        if not bare:
-            data = data.lstrip(_BLANK)
-        bare += data
-        if bare and (bare[0] != ord("{") or len(bare) > MAX_BARE_BYTES):
-            self._bare = None
+    def _find_error(self, data: bytes) -> ProviderError | None:
+        return find_error(data)
 
     def _read(self, payload: bytes, events: list[Event]) -> None:
         if self._done:
@@ -195,15 +121,6 @@ class MessagesStreamDecoder:
         self._blocks.end_all(events)
         events.append(finished(self._raw_reason, has_calls=self._blocks.calls > 0))
         self._done = True
-
-
-def _is_stop(tail: bytes) -> bool:
-    """Whether the bytes after the last blank line are the terminal event all the same."""
-    try:
-        value: object = orjson.loads(tail)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(value, dict) and cast("dict[str, Any]", value).get("type") == "message_stop"
 
 
 # The server side ----------------------------------------------------------------------------------------------------

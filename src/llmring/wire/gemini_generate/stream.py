@@ -8,12 +8,10 @@ from __future__ import annotations
 from llmring.exceptions import LLMRingError, StreamInterruptedError
 from llmring.schemas.events import Event
 from llmring.wire.base import parse_json
+from llmring.wire.event_stream import keep_bare
 from llmring.wire.gemini_generate.failures import find_error
 from llmring.wire.gemini_generate.response import ResponseReader
 from llmring.wire.sse import SSEDecoder
-
-_BLANK = b"\xef\xbb\xbf \t\r\n"
-MAX_BARE_BYTES = 64 * 1024  # guess: errors have a few hundred
 
 
 class GenerateStreamDecoder:
@@ -49,7 +47,7 @@ class GenerateStreamDecoder:
             raise self._failure
         events: list[Event] = []
         if self._bare is not None:
-            self._bare = _keep_bare(self._bare, data)
+            self._bare = keep_bare(self._bare, data)
         try:
             whole = self._sse.split_crlf(data) or self._sse.split_whole(data)  # Google's own lines end with CRLF
             if whole is None:
@@ -96,13 +94,3 @@ class GenerateStreamDecoder:
         except LLMRingError:
             raise StreamInterruptedError("the stream ended in the middle of an event") from None
         self._reader.read(response, events)
-
-
-def _keep_bare(bare: bytearray, data: bytes) -> bytearray | None:
-    """What may be bare JSON, with the bytes that came next; None where it is none, or is too long for an error."""
-    if not bare:
-        data = data.lstrip(_BLANK)
-        if data and data[:1] not in (b"{", b"["):
-            return None
-    bare += data
-    return bare if len(bare) <= MAX_BARE_BYTES else None

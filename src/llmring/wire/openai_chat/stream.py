@@ -16,6 +16,7 @@ from llmring.schemas.events import Event, Started, TextDelta, UsageReported
 from llmring.schemas.response import LLMResponse
 from llmring.schemas.tools import ToolCall
 from llmring.wire.base import parse_json
+from llmring.wire.event_stream import keep_bare
 from llmring.wire.openai_chat.failures import classify_inline, find_error
 from llmring.wire.openai_chat.response import (
     MessageReader,
@@ -31,8 +32,6 @@ from llmring.wire.openai_chat.tool_calls import text_or_none
 from llmring.wire.sse import SSEDecoder
 
 _DONE = b"[DONE]"
-_BLANK = b"\xef\xbb\xbf \t\r\n"
-MAX_BARE_BYTES = 64 * 1024  # guess: errors have a few hundred
 
 
 class ChatStreamDecoder:
@@ -74,7 +73,7 @@ class ChatStreamDecoder:
         if self._done:
             return events
         if self._bare is not None:
-            self._bare = _keep_bare(self._bare, data)
+            self._bare = keep_bare(self._bare, data)
         try:
             whole = self._sse.split_whole(data)
             if whole is None:
@@ -173,16 +172,6 @@ class ChatStreamDecoder:
             if self._raw_reason is None:
                 self._reader.end(events)
             self._raw_reason = text_or_none(reason) or self._raw_reason
-
-
-def _keep_bare(bare: bytearray, data: bytes) -> bytearray | None:
-    """What may be bare JSON, with the bytes that came next; None where it is none, or is too long for an error."""
-    if not bare:
-        data = data.lstrip(_BLANK)
-        if data and data[:1] not in (b"{", b"["):
-            return None
-    bare += data
-    return bare if len(bare) <= MAX_BARE_BYTES else None
 
 
 # The server side ----------------------------------------------------------------------------------------------------

@@ -8,111 +8,34 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-import orjson
-
-from llmring.exceptions import LLMRingError, MalformedResponseError, StreamInterruptedError
+from llmring.exceptions import MalformedResponseError, ProviderError
 from llmring.schemas.events import Event
 from llmring.wire.base import parse_json
+from llmring.wire.event_stream import TypedStreamDecoder
 from llmring.wire.openai_responses.failures import classify_event, find_error
 from llmring.wire.openai_responses.items import ItemReader
 from llmring.wire.openai_responses.response import failed, finish, started
-from llmring.wire.sse import SSEDecoder
 
-_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
 _DONE: Final = b"[DONE]"  # not of the dialect; servers of Chat Completions send it here too
-MAX_BARE_BYTES: Final = 64 * 1024  # guess: errors have a few hundred
 
 _BEGINNINGS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
-_ENDS: Final = frozenset({"response.completed", "response.incomplete"})
 
 
-class ResponsesStreamDecoder:
-    """Bytes in, events out, at any split.
+class ResponsesStreamDecoder(TypedStreamDecoder):
+    """The terminal events are `response.completed` and `response.incomplete`, which hold the whole response once more. `error` and
+    `response.failed` are the typed error that they tell of. Kinds that nobody knows are passed over."""
 
-    The terminal events are `response.completed` and `response.incomplete`, which hold the whole response once more; bytes that end
-    without either are an interruption. `error` and `response.failed` are the typed error that they tell of. Events tell by the
-    `type` in their data what they are: their names are not looked at, and kinds that nobody knows are passed over. An error counts
-    even where the bytes end before its blank line, and as bare JSON in the place of a stream: proxies answer so.
+    __slots__ = ("_has_model", "_items")
 
-    What goes wrong in the middle of a feed does not swallow the events before it: they are returned, `finished` turns
-    true, and the next `feed` or `close` raises.
-    """
-
-    # _bare: what has come, as long as it may be bare JSON; None as soon as it cannot.
-    __slots__ = ("_bare", "_done", "_failure", "_has_model", "_items", "_sse", "_started")
+    _ENDS = frozenset({"response.completed", "response.incomplete"})
 
     def __init__(self) -> None:
-        self._bare: bytearray | None = bytearray()
-        self._sse = SSEDecoder()
+        super().__init__()
         self._items = ItemReader()
-        self._started = False
         self._has_model = False
-        self._done = False
-        self._failure: LLMRingError | None = None
 
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more is worth reading: a terminal event was seen, or an error that `close()` raises."""
-        return self._done or self._failure is not None
-
-    def feed(self, data: bytes) -> list[Event]:
-        if self._failure is not None:
-            raise self._failure
-        events: list[Event] = []
-        if self._done:
-            return events
-        if self._bare is not None:
-            self._keep_bare(data)
-        try:
-            whole = self._sse.split_named(data)
-            if whole is None:
-                for _, payload in self._sse.feed(data):
-                    self._read(payload, events)
-            else:
-                for payload in whole:
-                    self._read(payload, events)
-        except LLMRingError as error:
-            self._failure = error
-            if not events:
-                raise
-        return events
-
-    def close(self) -> list[Event]:
-        """The bytes have ended. Raises StreamInterruptedError unless a terminal event was seen. May be called more than once."""
-        if self._failure is not None:
-            raise self._failure
-        if self._done:
-            return []
-        tail = (self._sse.close() or ("", b""))[1]
-        events: list[Event] = []
-        try:
-            if not _is_end(tail):
-                raise (
-                    find_error(tail)
-                    or find_error(bytes(self._bare or b""))
-                    or StreamInterruptedError(
-                        "the stream ended before its end"
-                        if self._started
-                        else "the stream ended before anything of an answer came",
-                        hint="the connection was cut, or the server does not end its streams with response.completed",
-                    )
-                )
-            self._read(tail, events)
-        except LLMRingError as error:
-            self._failure = error
-            raise
-        return events
-
-    def _keep_bare(self, data: bytes) -> None:
-        """Keeps what may be bare JSON, and lets go of it where it is none, or is too long for an error."""
-        bare = self._bare
-        if bare is None:
-            return
-        if not bare:
-            data = data.lstrip(_BLANK)
-        bare += data
-        if bare and (bare[0] != ord("{") or len(bare) > MAX_BARE_BYTES):
-            self._bare = None
+    def _find_error(self, data: bytes) -> ProviderError | None:
+        return find_error(data)
 
     def _read(self, payload: bytes, events: list[Event]) -> None:
         if self._done or (len(payload) < 16 and payload.strip() in (_DONE, b"")):
@@ -156,7 +79,7 @@ class ResponsesStreamDecoder:
                 start = started(_response_of(chunk))
                 self._has_model = bool(start.model)
                 events.append(start)
-        elif kind in _ENDS:
+        elif kind in self._ENDS:
             self._end(_response_of(chunk), events)
         elif kind == "response.failed":
             raise failed(_response_of(chunk))
@@ -188,12 +111,3 @@ def _response_of(chunk: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(response, dict):
         raise MalformedResponseError(f"stream: {chunk.get('type')} holds no response")
     return cast("dict[str, Any]", response)
-
-
-def _is_end(tail: bytes) -> bool:
-    """Whether the bytes after the last blank line are a terminal event all the same."""
-    try:
-        value: object = orjson.loads(tail)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(value, dict) and cast("dict[str, Any]", value).get("type") in _ENDS
