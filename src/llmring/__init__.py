@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from llmring.providers.base import BaseLLMProvider
     from llmring.providers.custom import CustomProvider, Provider
     from llmring.providers.declared import ProviderOptions
+    from llmring.registry.model_info import ModelInfo
     from llmring.schemas import (
         AnthropicOptions,
         Citation,
@@ -91,7 +92,6 @@ if TYPE_CHECKING:
         LLMResponse,
         Message,
         MessageInput,
-        ModelInfo,
         ModelRef,
         OllamaOptions,
         OpenAIOptions,
@@ -296,7 +296,7 @@ _load = lazy_names(
             "ToolUsePart",
             "normalize_messages",
         ),
-        "schemas.model_info": ("ModelInfo",),
+        "registry.model_info": ("ModelInfo",),
         "schemas.model_ref": ("ModelRef",),
         "schemas.provider_options": (
             "AnthropicOptions",

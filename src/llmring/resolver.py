@@ -24,7 +24,7 @@ from llmring.exceptions import (
 from llmring.lockfile.extends import read_package_lock
 from llmring.lockfile.model import DEFAULT_PROFILE, Binding, Lock, Profile
 from llmring.lockfile.store import LockStore
-from llmring.schemas.model_info import ModelInfo
+from llmring.registry.model_info import ModelInfo
 from llmring.schemas.model_ref import ModelRef, parse_model_ref
 
 if TYPE_CHECKING:

@@ -46,11 +46,11 @@ from llmring.providers.declared import (
     read_config_providers,
 )
 from llmring.providers.roster import Roster
+from llmring.registry.model_info import ModelInfo
 from llmring.registry.pricing import price_usage
 from llmring.resolver import AliasCacheStats, Resolution, Resolver
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
 from llmring.schemas.messages import MessageInput
-from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.model_ref import ALIAS_NAME
 from llmring.schemas.request import LLMRequest, RequestOptions
 from llmring.schemas.rerank import RerankRequest, RerankResponse

@@ -16,7 +16,7 @@ from llmring.clock import Clock, SystemClock
 from llmring.exceptions import ConfigurationError, ServiceClosedError
 from llmring.providers.base import BaseLLMProvider
 from llmring.providers.declared import ProviderOptions, Trust, declare
-from llmring.schemas.model_info import ModelInfo
+from llmring.registry.model_info import ModelInfo
 from llmring.schemas.request import RequestOptions
 from llmring.secret import Scrubber, Secret
 from llmring.transport.base import Transport

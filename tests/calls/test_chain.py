@@ -7,8 +7,9 @@ import pytest
 from llmring.calls.call import Call, Reply
 from llmring.calls.chain import build_chain
 from llmring.exceptions import DeadlineExceededError, ProviderResponseError
+from llmring.registry.model_info import ModelInfo
 from llmring.resolver import Candidate, Resolution
-from llmring.schemas import LLMRequest, ModelInfo
+from llmring.schemas import LLMRequest
 from llmring.schemas.model_ref import parse_model_ref
 from llmring.testing import FakeClock
 

@@ -11,7 +11,7 @@ from llmring.exceptions import ConfigurationError, MissingCredentialError, Provi
 from llmring.providers.base import BaseLLMProvider, normalize_base_url, ollama_base_url
 from llmring.providers.declared import Trust, declare
 from llmring.providers.table import PROVIDERS
-from llmring.schemas.model_info import ModelInfo
+from llmring.registry.model_info import ModelInfo
 from llmring.secret import Scrubber, Secret
 
 

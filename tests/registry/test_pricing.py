@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmring.registry.model_info import ModelInfo
 from llmring.registry.pricing import price_usage
-from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.response import Usage
 
 PRICES = {"input": "2", "output": "10", "cache_read": "0.2", "cache_write_5m": "2.5"}

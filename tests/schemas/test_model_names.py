@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmring.exceptions import ConfigurationError
-from llmring.schemas import ModelInfo, ModelRef
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import ModelRef
 from llmring.schemas.model_ref import parse_model_ref
 
 

@@ -24,7 +24,8 @@ import pytest
 
 from llmring import exceptions
 from llmring.exceptions import LLMRingError, ProviderError, StreamInterruptedError
-from llmring.schemas import LLMRequest, LLMResponse, ModelInfo, events
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, LLMResponse, events
 from llmring.schemas.events import Event, Finished
 from llmring.schemas.fold import fold
 from llmring.wire.base import Dialect, EncodedRequest, Quirks, Target

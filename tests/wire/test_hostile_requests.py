@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from tests.wire.matrix import CASES, dialects
 
 from llmring.exceptions import ConfigurationError, LLMRingError
-from llmring.schemas import LLMRequest, LLMResponse, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, LLMResponse
 from llmring.schemas.fold import fold
 from llmring.schemas.messages import Message, Role
 from llmring.wire.base import EncodedRequest, Quirks, Target

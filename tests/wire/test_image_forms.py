@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmring import ConfigurationError, File, FilePart, Image, ImagePart, LLMRequest, Message
-from llmring.schemas.model_info import ModelInfo
+from llmring.registry.model_info import ModelInfo
 from llmring.wire.base import Quirks, Target
 from llmring.wire.table import DIALECTS, get_dialect
 

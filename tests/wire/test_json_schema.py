@@ -15,7 +15,8 @@ from pydantic import BaseModel, Field, HttpUrl, RootModel
 from tests.wire.openai_strict import refusals
 
 from llmring.exceptions import ConfigurationError
-from llmring.schemas import Message, ModelInfo, Role, TextPart
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import Message, Role, TextPart
 from llmring.schemas.response_format import ResponseFormat, read_response_format
 from llmring.wire.base import Quirks, Target
 from llmring.wire.json_schema import (

@@ -14,7 +14,7 @@ from tests.wire.matrix import CASES, FEATURES, Cell, Feature, cells, dialects
 
 from llmring import LLMRequest, LLMResponse, LLMRing, exceptions
 from llmring.exceptions import ConfigurationError, ProviderError, StreamInterruptedError
-from llmring.schemas import ModelInfo
+from llmring.registry.model_info import ModelInfo
 from llmring.testing import Exact, FakeProvider
 from llmring.wire.base import Quirks, Target
 from llmring.wire.table import DIALECTS, get_dialect

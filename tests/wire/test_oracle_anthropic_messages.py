@@ -29,7 +29,8 @@ from anthropic.types.message_create_params import MessageCreateParamsNonStreamin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from tests.wire.oracle import check_reply, extras, misfits
 
-from llmring.schemas import Citation, LLMRequest, LLMResponse, ModelInfo, ToolCall, Usage
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import Citation, LLMRequest, LLMResponse, ToolCall, Usage
 from llmring.schemas.fold import fold
 from llmring.wire.anthropic_messages import DIALECT, encode_reply, encode_stream
 from llmring.wire.base import Quirks, Target

@@ -22,7 +22,8 @@ import pytest_asyncio
 from google.genai import Client, types
 from pydantic import BaseModel, ValidationError
 
-from llmring.schemas import Citation, LLMRequest, LLMResponse, ModelInfo, ToolCall, Usage
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import Citation, LLMRequest, LLMResponse, ToolCall, Usage
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingRequest
 from llmring.schemas.fold import fold
 from llmring.testing.dialects.gemini_generate import GEMINI_GENERATE, encode_reply, encode_stream

@@ -17,7 +17,8 @@ import pytest_asyncio
 from ollama import AsyncClient, ChatResponse, EmbedResponse, ListResponse, Options
 from pydantic import BaseModel, ValidationError
 
-from llmring.schemas import LLMRequest, LLMResponse, ModelInfo, ToolCall, Usage
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, LLMResponse, ToolCall, Usage
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingRequest
 from llmring.schemas.fold import fold
 from llmring.testing.dialects import OLLAMA_CHAT

@@ -25,7 +25,8 @@ from openai.types.chat.completion_create_params import (
 )
 from tests.wire.oracle import check_reply, misfits
 
-from llmring.schemas import Citation, LLMRequest, LLMResponse, ModelInfo, ToolCall, Usage
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import Citation, LLMRequest, LLMResponse, ToolCall, Usage
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingRequest
 from llmring.schemas.fold import fold
 from llmring.testing.dialects import OPENAI_CHAT

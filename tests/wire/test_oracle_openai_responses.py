@@ -26,7 +26,8 @@ from openai.types.responses.response_create_params import (
 from pydantic import BaseModel, RootModel
 from tests.wire.oracle import check_reply, misfits
 
-from llmring.schemas import Citation, LLMRequest, LLMResponse, ModelInfo, ToolCall, Usage
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import Citation, LLMRequest, LLMResponse, ToolCall, Usage
 from llmring.schemas.fold import fold
 from llmring.testing.dialects.openai_responses import OPENAI_RESPONSES, encode_reply, encode_stream
 from llmring.wire.base import Quirks, Target

@@ -16,10 +16,10 @@ from llmring.calls.stream import ChatStream
 from llmring.clock import Clock
 from llmring.exceptions import ConfigurationError
 from llmring.providers.base import BaseLLMProvider
+from llmring.registry.model_info import ModelInfo
 from llmring.resolver import Candidate, Resolution
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
 from llmring.schemas.messages import MessageInput
-from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.model_ref import parse_model_ref
 from llmring.schemas.request import LLMRequest
 from llmring.schemas.response import LLMResponse

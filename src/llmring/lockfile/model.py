@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llmring.schemas.model_info import ModelInfo
+from llmring.registry.model_info import ModelInfo
 
 DEFAULT_PROFILE = "default"
 

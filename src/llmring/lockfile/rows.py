@@ -10,16 +10,13 @@ import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from llmring.exceptions import ConfigurationError, LockfileError
-from llmring.schemas.model_info import ModelInfo
+from llmring.registry.model_info import CAPS, PINS, ModelInfo
 from llmring.schemas.model_ref import ALIAS_NAME, parse_model_ref
 
 _log = logging.getLogger("llmring.lockfile")
-
-CAPS: Final = ("json_schema", "pdf", "reasoning", "tools", "vision")
-PINS: Final = ("content", "snapshot", "pointer", "unknown")
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)

@@ -14,9 +14,8 @@ from llmring import env
 from llmring.exceptions import ConfigurationError, MissingCredentialError, ProviderAuthenticationError
 from llmring.providers.auth import RECIPES, make_signer
 from llmring.providers.file_rules import FileRules
-from llmring.schemas.model_info import ModelInfo
 from llmring.secret import Scrubber, Secret, safe_url
-from llmring.wire.base import Dialect, EmbeddingCodec, Quirks, Target, TokenCountCodec, WorksInBackground
+from llmring.wire.base import Dialect, EmbeddingCodec, ModelFacts, Quirks, Target, TokenCountCodec, WorksInBackground
 from llmring.wire.table import get_dialect
 
 if TYPE_CHECKING:
@@ -368,7 +367,7 @@ class BaseLLMProvider:
                 found[header] = value
         return found
 
-    def target(self, model: str, info: ModelInfo) -> Target:
+    def target(self, model: str, info: ModelFacts) -> Target:
         """The model as the dialect wants to know it."""
         known = self._targets.get(model)
         if known is not None and known.info is info:

@@ -13,10 +13,9 @@ from llmring.providers.base import BaseLLMProvider, Caller
 from llmring.providers.custom import Provider, is_provider
 from llmring.providers.declared import DeclaredProvider, ProviderOptions, Trust, declare
 from llmring.providers.table import PROVIDERS
-from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.model_ref import PROVIDER_NAME, ModelRef
 from llmring.secret import Scrubber
-from llmring.wire.base import Target
+from llmring.wire.base import ModelFacts, Target
 
 _log = logging.getLogger("llmring.providers")
 
@@ -109,7 +108,7 @@ class Roster:
     def names(self) -> list[str]:
         return [*PROVIDERS, *self._declared, *self._made, *self._custom]
 
-    def targets(self, models: Iterable[tuple[ModelRef, ModelInfo]]) -> list[Target]:
+    def targets(self, models: Iterable[tuple[ModelRef, ModelFacts]]) -> list[Target]:
         """The models as their dialects know them, without those of unknown providers and of the user's own."""
         return [
             self.get(ref.provider).target(ref.model, info)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Context, Decimal
 from typing import Final
 
-from llmring.schemas.model_info import ModelInfo
+from llmring.registry.model_info import ModelInfo
 from llmring.schemas.response import Usage
 
 # The caller's own decimal context may round at 4 digits. In this one nothing ever rounds (prices have at most 21 digits, token

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         ToolUsePart,
         normalize_messages,
     )
-    from llmring.schemas.model_info import ModelInfo
     from llmring.schemas.model_ref import ModelRef
     from llmring.schemas.provider_options import (
         AnthropicOptions,
@@ -49,7 +48,6 @@ __all__ = [
     "LLMResponse",
     "Message",
     "MessageInput",
-    "ModelInfo",
     "ModelRef",
     "OllamaOptions",
     "OpenAIOptions",
@@ -88,7 +86,6 @@ _load = lazy_names(
             "ToolUsePart",
             "normalize_messages",
         ),
-        "model_info": ("ModelInfo",),
         "model_ref": ("ModelRef",),
         "provider_options": (
             "AnthropicOptions",

@@ -14,7 +14,6 @@ import orjson
 from llmring.exceptions import MalformedResponseError, ProviderError, ResponseTooLargeError
 from llmring.schemas.embedding import EmbeddingReply, EmbeddingRequest
 from llmring.schemas.events import Event
-from llmring.schemas.model_info import ModelInfo
 from llmring.schemas.request import LLMRequest, ReasoningEffort, ServiceTier
 from llmring.schemas.rerank import RerankReply, RerankRequest
 
@@ -95,13 +94,22 @@ class Quirks:
     unasked: tuple[tuple[str, str], ...] = ()
 
 
+class ModelFacts(Protocol):
+    """What a dialect asks of what is known about a model (`ModelInfo` knows more). max_output: answer tokens, None: unknown."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def max_output(self) -> int | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The model that a request is written for, as its provider names it, and what is known of it."""
 
     provider: str
     model: str
-    info: ModelInfo
+    info: ModelFacts
     quirks: Quirks = Quirks()
 
 

@@ -21,7 +21,8 @@ from llmring.exceptions import (
     ResponseTooLargeError,
     StreamInterruptedError,
 )
-from llmring.schemas import Citation, LLMResponse, Message, ModelInfo, ToolCall, Usage
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import Citation, LLMResponse, Message, ToolCall, Usage
 from llmring.schemas.events import Event, Finished, TextDelta
 from llmring.schemas.fold import fold
 from llmring.schemas.request import LLMRequest

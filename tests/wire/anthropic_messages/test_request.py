@@ -13,7 +13,8 @@ from llmring.exceptions import ConfigurationError, InvalidRequestError, Malforme
 from llmring.providers.anthropic import MODEL_QUIRKS, QUIRKS
 from llmring.providers.base import BaseLLMProvider
 from llmring.providers.table import PROVIDERS
-from llmring.schemas import LLMRequest, Message, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, Message
 from llmring.schemas.messages import FilePart, ImagePart, ProviderPart
 from llmring.secret import Scrubber
 from llmring.wire.anthropic_messages import DIALECT, decode_request

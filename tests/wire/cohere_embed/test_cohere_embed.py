@@ -23,7 +23,8 @@ from llmring.exceptions import (
     ProviderError,
     ProviderRateLimitError,
 )
-from llmring.schemas import EmbeddingOptions, LLMRequest, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import EmbeddingOptions, LLMRequest
 from llmring.schemas.embedding import EmbeddingRequest
 from llmring.schemas.rerank import RerankRequest
 from llmring.wire.base import EmbeddingCodec, RerankCodec, Reranks, Target

@@ -14,7 +14,7 @@ from llmring.exceptions import (
     ProviderError,
     ProviderResponseError,
 )
-from llmring.schemas import ModelInfo
+from llmring.registry.model_info import ModelInfo
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingRequest
 from llmring.wire.base import EncodedRequest, Quirks, Target
 from llmring.wire.gemini_generate import DIALECT

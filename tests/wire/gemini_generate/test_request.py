@@ -9,7 +9,8 @@ import pytest
 
 from llmring.exceptions import ConfigurationError
 from llmring.providers.table import PROVIDERS
-from llmring.schemas import LLMRequest, Message, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, Message
 from llmring.schemas.fold import fold
 from llmring.wire.base import EncodedRequest, Quirks, Target
 from llmring.wire.gemini_generate import DIALECT

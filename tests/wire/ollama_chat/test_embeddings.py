@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from llmring.exceptions import ConfigurationError, MalformedResponseError, ProviderError
-from llmring.schemas import EmbeddingOptions, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import EmbeddingOptions
 from llmring.schemas.embedding import EmbeddingRequest
 from llmring.wire.base import EmbeddingCodec, EncodedRequest, Target
 from llmring.wire.ollama_chat import DIALECT

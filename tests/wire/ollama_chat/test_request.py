@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from llmring.exceptions import ConfigurationError
-from llmring.schemas import LLMRequest, Message, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, Message
 from llmring.schemas.messages import FilePart, ImagePart, Part
 from llmring.schemas.request import ComputerUse
 from llmring.wire.base import EncodedRequest, Quirks, Target

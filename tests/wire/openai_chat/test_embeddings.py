@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from llmring.exceptions import MalformedResponseError, ProviderRateLimitError
-from llmring.schemas import EmbeddingOptions, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import EmbeddingOptions
 from llmring.schemas.embedding import EmbeddingRequest
 from llmring.wire.base import EmbeddingCodec, EncodedRequest, Quirks, Target
 from llmring.wire.openai_chat import DIALECT

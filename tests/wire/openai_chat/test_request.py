@@ -11,7 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from llmring.exceptions import ConfigurationError, InvalidRequestError
-from llmring.schemas import LLMRequest, Message, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, Message
 from llmring.schemas.request import RESERVED_PARAMS
 from llmring.wire.base import EncodedRequest, Quirks, Target
 from llmring.wire.openai_chat import DIALECT, decode_request

@@ -14,7 +14,8 @@ from llmring.exceptions import (
     ResponseTooLargeError,
     StreamInterruptedError,
 )
-from llmring.schemas import LLMRequest, Message, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, Message
 from llmring.schemas.events import Event, TextDelta
 from llmring.schemas.fold import fold
 from llmring.wire.base import MAX_LINE_BYTES, Target

@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from llmring.exceptions import ConfigurationError, MalformedResponseError
-from llmring.schemas import LLMRequest, Message, ModelInfo
+from llmring.registry.model_info import ModelInfo
+from llmring.schemas import LLMRequest, Message
 from llmring.schemas.messages import ImagePart, ProviderPart, TextPart
 from llmring.schemas.tools import ToolCall
 from llmring.wire.base import EncodedRequest, Quirks, Target
