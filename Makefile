@@ -32,10 +32,10 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 # Installing and the demo write nothing outside the checkout, not even temporary files. Tests do: below a folder that holds a
 # pyproject.toml they would find it.
-$(CURDIR)/.tools/uv/bin/uv .venv/.synced demo: export TMPDIR := $(CURDIR)/.cache/tmp
+$(CURDIR)/.tools/uv/bin/uv .venv/.synced demo model: export TMPDIR := $(CURDIR)/.cache/tmp
 $(shell mkdir -p $(CURDIR)/.cache/tmp)
 
-.PHONY: help setup demo test check prove bench docs
+.PHONY: help setup demo model test check prove bench docs dist wheel lowest
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -55,22 +55,43 @@ $(CURDIR)/.tools/uv/bin/uv:
 demo: setup  ## a real small model answers on this machine: streamed, structured, failed over
 	@PYTHONUNBUFFERED=1 "$(BIN)/python" docs/examples/demo.py
 
+model: setup  ## a shell with that model beside it: `llmring chat fast "Hello"` answers in it; `exit` ends both
+	@"$(BIN)/python" -m llmring.testing.model_shell
+
 test: setup  ## the whole suite: no network but loopback
 	@"$(BIN)/pytest" $(ARGS)
 
-check: setup  ## lint, format, types, layers, lock and generated pages; changes nothing
+check: setup  ## lint, format, types, layers, lock, generated pages and site; changes nothing
 	@"$(BIN)/ruff" check --extend-exclude .cache,.tools .
 	@"$(BIN)/ruff" format --check --extend-exclude .cache,.tools .
 	@"$(BIN)/pyright"
 	@"$(BIN)/lint-imports"
 	@"$(UV)" lock --check --offline
-	@"$(BIN)/python" docs/generate.py --check
+	@"$(BIN)/python" docs/generate.py --check --site
 
 prove: setup  ## the reliability runs at full size; writes docs/reliability-report.md
 	@LLMRING_PROVE=1 "$(BIN)/pytest" --timeout=1800 $(ARGS)
 
-bench: setup  ## what a call costs, against bare aiohttp and the vendors' SDKs
+bench: setup | $(UV)  ## what a call costs, against bare aiohttp, the vendors' SDKs and the other libraries
+	@UV="$(UV)" "$(BIN)/python" -m benchmarks.environments
 	@"$(BIN)/python" -m benchmarks $(ARGS)
 
-docs: setup  ## write the generated pages anew
-	@"$(BIN)/python" docs/generate.py
+docs: setup  ## write the generated pages anew and build the site; a warning is an error
+	@"$(BIN)/python" docs/generate.py --site
+
+dist: setup  ## wheel, sdist and bill of materials into dist/, the same bytes from the same commit
+	@rm -rf dist
+	@"$(BIN)/python" .ci/dist.py dist
+	@"$(UV)" export --quiet --frozen --no-default-groups --all-extras --format cyclonedx1.5 2>/dev/null \
+		| "$(BIN)/python" .ci/sbom.py > dist/llmring.cdx.json
+
+wheel: dist  ## the tests again, against the wheel, with src out of the way
+	@"$(BIN)/python" .ci/wheel_test.py "$(UV)" dist
+
+lowest: setup  ## the tests again, with the oldest versions that pyproject.toml allows
+	@"$(UV)" venv --quiet --clear --python "$(PYTHON)" .cache/lowest
+	@"$(UV)" pip compile --quiet --resolution lowest-direct --extra all pyproject.toml --output-file .cache/lowest/oldest.txt
+	@"$(UV)" pip install --quiet --compile-bytecode --python .cache/lowest --constraints .cache/lowest/oldest.txt \
+		--group dev --group model --editable '.[all]'
+	@# Left out: pages and releases are about this checkout, and formats are judged by the vendors' newest types.
+	@.cache/lowest/bin/pytest --ignore=tests/docs --ignore=tests/release --ignore-glob='*/test_oracle_*' $(ARGS)

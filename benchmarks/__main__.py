@@ -1,7 +1,7 @@
 """`python -m benchmarks [PB01 …]`: runs every budget, or those that are named, and prints measured beside allowed.
 
-A whole run is kept, as JSON and as `docs/benchmarks.md`; a run of some is only printed. Exits with 0 whatever the
-verdicts are.
+A whole run is kept, as JSON and as `docs/benchmarks.md` with its picture; a run of some is only printed. Exits with 0
+whatever the verdicts are, and with an error where somebody could not be measured.
 """
 
 from __future__ import annotations
@@ -12,9 +12,29 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from benchmarks import pb01_chat, pb03_stream, pb05_resolve, pb07_start
-from benchmarks.processes import Cores, choose_cores, pin
-from benchmarks.report import LATEST, PAGE, look_at_machine, render_json, render_page, render_text
+from benchmarks import (
+    pb01_chat,
+    pb02_rate,
+    pb03_stream,
+    pb03b_paced,
+    pb04_first,
+    pb05_resolve,
+    pb06_chain,
+    pb07_start,
+    pb10_streams,
+)
+from benchmarks.processes import ROOT, Cores, choose_cores, pin
+from benchmarks.report import (
+    LATEST,
+    PAGE,
+    PICTURE,
+    look_at_machine,
+    render_json,
+    render_page,
+    render_picture,
+    render_result,
+    render_table,
+)
 from benchmarks.result import Result
 
 
@@ -29,9 +49,14 @@ class Benchmark(Protocol):
 
 BENCHMARKS: Sequence[Benchmark] = (
     pb01_chat,
+    pb02_rate,
     pb03_stream,
+    pb03b_paced,
+    pb04_first,
     pb05_resolve,
+    pb06_chain,
     pb07_start,
+    pb10_streams,
 )
 
 
@@ -47,16 +72,19 @@ def main(arguments: Sequence[str]) -> int:
     machine = look_at_machine(datetime.now(UTC).date().isoformat(), cores)
     started = time.monotonic()
     results: list[Result] = []
+    print(machine.line)
     for benchmark in chosen:
         print(f"measuring {benchmark.budget} …", file=sys.stderr, flush=True)
         results.append(benchmark.run(cores))
-    print(render_text(machine, results))
+        print(f"\n{render_result(results[-1])}", flush=True)
+    print(f"\n{render_table(results)}")
     print(f"\n{time.monotonic() - started:.0f} s")
     if not arguments:
         LATEST.parent.mkdir(exist_ok=True)
         LATEST.write_text(render_json(machine, results))
         PAGE.write_text(render_page(machine, results))
-        print(f"kept: {LATEST.relative_to(LATEST.parents[2])}, {PAGE.relative_to(PAGE.parents[1])}")
+        PICTURE.write_text(render_picture(results))
+        print(f"kept: {', '.join(str(path.relative_to(ROOT)) for path in (LATEST, PAGE, PICTURE))}")
     return 0
 
 

@@ -54,6 +54,28 @@ def serve(core: int | None) -> Generator[str]:
         process.communicate()
 
 
+class Measured(NamedTuple):
+    """What a contestant's runs took. A unit is a call or a text chunk; first_s: of each stream, to its first text; late_s: how
+    late the loop was, beat for beat, where it was watched; peak_mib: the most memory of its process so far."""
+
+    cpu_s: float
+    wall_s: float
+    units: int
+    first_s: list[float]
+    late_s: list[float]
+    peak_mib: float
+
+    @property
+    def cpu_us(self) -> float:
+        """CPU µs for each unit."""
+        return self.cpu_s / self.units * 1e6
+
+    @property
+    def per_s(self) -> float:
+        """Units a second."""
+        return self.units / self.wall_s
+
+
 class Contestant:
     """Somebody who is measured: `worker.py` in a process of its own. Use it as a context manager.
 
@@ -61,6 +83,7 @@ class Contestant:
     """
 
     def __init__(self, name: str, base_url: str, dialect: str = "openai_chat", *, python: str = sys.executable) -> None:
+        self.name = name
         self._process = subprocess.Popen(
             [python, "-m", "benchmarks.worker", name, base_url, dialect],
             cwd=ROOT,
@@ -70,17 +93,43 @@ class Contestant:
             text=True,
         )
 
-    def run(self, kind: str, model: str, *, count: int, at_once: int) -> float:
-        """CPU µs for each unit: for each call where kind is "chat", for each text chunk where it is "stream"."""
+    def measure(
+        self,
+        kind: str,
+        model: str,
+        *,
+        count: int,
+        at_once: int,
+        spread_s: float = 0.0,
+        watch: bool = False,
+        relax_gc: bool = False,
+    ) -> Measured:
+        """Runs `count` calls (kind "chat") or streams (kind "stream"), of which `at_once` are under way.
+
+        spread_s: the first ones begin one after the other, over so many seconds. watch: the loop's lag, too. relax_gc: with
+        garbage collected seldom.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"kind": kind, "model": model, "count": count, "at_once": at_once}) + "\n")
+        asked = {
+            "kind": kind,
+            "model": model,
+            "count": count,
+            "at_once": at_once,
+            "spread_s": spread_s,
+            "watch": watch,
+            "relax_gc": relax_gc,
+        }
+        self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit("error: a contestant died; its own message is above")
-        said = json.loads(line)
-        return said["cpu_s"] / said["units"] * 1e6
+            raise SystemExit(f"error: {self.name} died; its own message is above")
+        return Measured(**json.loads(line))
+
+    def run(self, kind: str, model: str, *, count: int, at_once: int, spread_s: float = 0.0) -> float:
+        """CPU µs for each unit: for each call where kind is "chat", for each text chunk where it is "stream"."""
+        return self.measure(kind, model, count=count, at_once=at_once, spread_s=spread_s).cpu_us
 
     def __enter__(self) -> Contestant:
         return self

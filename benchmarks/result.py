@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import ceil
 from statistics import median
 from typing import Any
 
@@ -31,16 +32,20 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A value and the most it may be. unit: "×" for a ratio. limit None: worth seeing, and no budget says how much."""
+    """A value and the most it may be; `is_least`: the least. unit: "×" for a ratio. limit None: worth seeing, and no budget says
+    how much."""
 
     what: str
     value: float
     limit: float | None
     unit: str
+    is_least: bool = False
 
     @property
     def within(self) -> bool:
-        return self.limit is None or self.value <= self.limit
+        if self.limit is None:
+            return True
+        return self.value >= self.limit if self.is_least else self.value <= self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +80,31 @@ class Result:
             title=data["title"],
             method=data["method"],
             series=tuple(Series(one["who"], one["unit"], tuple(one["rounds"])) for one in data["series"]),
-            checks=tuple(Check(one["what"], one["value"], one["limit"], one["unit"]) for one in data["checks"]),
+            checks=tuple(
+                Check(one["what"], one["value"], one["limit"], one["unit"], one["is_least"]) for one in data["checks"]
+            ),
         )
 
 
-def at_most(series: Series, limit: float) -> Check:
-    """The median itself may be at most `limit`."""
+def at_most(series: Series, limit: float | None) -> Check:
+    """The median itself may be at most `limit`; None: whatever it is."""
     return Check(series.who, series.median, limit, series.unit)
 
 
-def ratio_at_most(series: Series, base: Series, limit: float) -> Check:
-    """So many times the base at most."""
+def at_least(series: Series, limit: float) -> Check:
+    """The median itself is to be `limit` or more."""
+    return Check(series.who, series.median, limit, series.unit, is_least=True)
+
+
+def ratio_at_most(series: Series, base: Series, limit: float | None) -> Check:
+    """So many times the base at most; None: however many."""
     return Check(f"{series.who} / {base.who}", _by_round(lambda a, b: a / b, series, base), limit, "×")
+
+
+def ratio_at_least(series: Series, base: Series, limit: float | None) -> Check:
+    """So many times the base or more; None: however many."""
+    check = ratio_at_most(series, base, limit)
+    return replace(check, is_least=True)
 
 
 def excess_at_most(series: Series, base: Series, limit: float | None) -> Check:
@@ -101,3 +119,10 @@ def _by_round(compare: Callable[[float, float], float], series: Series, base: Se
 
 def find(series: Sequence[Series], who: str) -> Series:
     return next(one for one in series if one.who == who)
+
+
+def quantile(values: Sequence[float], at: float) -> float:
+    """The smallest of the values that is no less than the share `at` of them. Raises ValueError where there are none."""
+    if not values:
+        raise ValueError("no values")
+    return sorted(values)[max(0, ceil(len(values) * at) - 1)]

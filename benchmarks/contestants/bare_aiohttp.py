@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import orjson
 
-from benchmarks.contestants import KEY, PROMPT
+from benchmarks.contestants import ANSWER, KEY, PROMPT
 
 _HEADERS = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
 
@@ -101,11 +101,11 @@ class BareClient:
         url, body = self._base_url + spoken.path(model, False), orjson.dumps(spoken.body(model, False))
         async with self._session.post(url, data=body, headers=_HEADERS) as reply:
             answer = orjson.loads(await reply.read())
-        assert spoken.text(answer)
+        assert spoken.text(answer) == ANSWER
         assert spoken.tokens(answer)
         return 1
 
-    async def stream(self, model: str) -> int:
+    async def stream(self, model: str, begun: Callable[[], object]) -> int:
         spoken = self._spoken
         said, tokens_of, is_sse = spoken.said, spoken.tokens, spoken.is_sse
         url, body = self._base_url + spoken.path(model, True), orjson.dumps(spoken.body(model, True))
@@ -121,6 +121,8 @@ class BareClient:
                     chunk = orjson.loads(line)
                     tokens = tokens_of(chunk) or tokens
                     if said(chunk):
+                        if not chunks:
+                            begun()
                         chunks += 1
         assert tokens
         return chunks

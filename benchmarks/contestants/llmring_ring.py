@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants import KEY, PROMPT
+from benchmarks.contestants import ANSWER, KEY, PROMPT
 from llmring import LLMRequest, LLMRing, Message, StreamEventType
 
 # Aliases carry the name of the model that they stand for: a contestant is told models. The prices are made up.
@@ -32,6 +32,9 @@ price_as_of = "2026-11-20"
 price_source = "made up"
 """
 
+
+# What the fake provider is asked for: every model that a budget names.
+MODELS = ["hello", "chunks-500", "chunks-100-pace-20", "chunks-50-pace-20", "chunks-500-pace-50"]
 
 # Who speaks each dialect, and is called in its place.
 SPEAKERS = {
@@ -73,15 +76,17 @@ class RingClient:
         response = await self._ring.chat(
             LLMRequest(model=model, messages=[Message(role="user", content=PROMPT)], deadline=60.0)
         )
-        assert response.content
+        assert response.content == ANSWER
         assert response.cost
         return 1
 
-    async def stream(self, model: str) -> int:
+    async def stream(self, model: str, begun: Callable[[], object]) -> int:
         request = LLMRequest(model=model, messages=[Message(role="user", content=PROMPT)], deadline=60.0)
         chunks, tokens = 0, 0
         async for chunk in self._ring.chat_stream(request):
             if chunk.delta:
+                if not chunks:
+                    begun()
                 chunks += 1
             elif chunk.type is StreamEventType.DONE and chunk.usage is not None:
                 tokens = chunk.usage.total_tokens
@@ -92,6 +97,6 @@ class RingClient:
 @asynccontextmanager
 async def open_client(base_url: str, dialect: str) -> AsyncGenerator[RingClient]:
     with tempfile.TemporaryDirectory() as folder:
-        lockfile = write_lock(Path(folder), ["hello", "chunks-500", "chunks-500-joined"], SPEAKERS[dialect])
+        lockfile = write_lock(Path(folder), MODELS, SPEAKERS[dialect])
         async with make_ring(base_url, lockfile, dialect=dialect) as ring:
             yield RingClient(ring)

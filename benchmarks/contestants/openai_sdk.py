@@ -1,13 +1,13 @@
-"""OpenAI's own SDK, as its readme uses it, with its retries off."""
+"""OpenAI's own SDK, as its readme uses it: one client, for calls and streams. Off: its retries."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from openai import AsyncOpenAI
 
-from benchmarks.contestants import KEY, PROMPT
+from benchmarks.contestants import ANSWER, KEY, PROMPT
 
 
 class SDKClient:
@@ -16,11 +16,11 @@ class SDKClient:
 
     async def chat(self, model: str) -> int:
         answer = await self._client.chat.completions.create(model=model, messages=[{"role": "user", "content": PROMPT}])
-        assert answer.choices[0].message.content
+        assert answer.choices[0].message.content == ANSWER
         assert answer.usage is not None
         return 1
 
-    async def stream(self, model: str) -> int:
+    async def stream(self, model: str, begun: Callable[[], object]) -> int:
         chunks, tokens = 0, 0
         async for chunk in await self._client.chat.completions.create(
             model=model,
@@ -31,6 +31,8 @@ class SDKClient:
             if chunk.usage is not None:
                 tokens = chunk.usage.total_tokens
             elif chunk.choices[0].delta.content:
+                if not chunks:
+                    begun()
                 chunks += 1
         assert tokens
         return chunks

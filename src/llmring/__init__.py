@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         LockfileVersionError,
         MalformedResponseError,
         MissingCredentialError,
+        ModelInfoNotFoundError,
         ModelNotFoundError,
         NotSupportedError,
         ProfileNotFoundError,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
         ProviderResponseError,
         ProviderTimeoutError,
         QuotaExhaustedError,
+        RegistryError,
+        RegistryRollbackError,
         ResponseTimeoutError,
         ResponseTooLargeError,
         SchemaConversionError,
@@ -77,7 +80,10 @@ if TYPE_CHECKING:
     from llmring.providers.base import BaseLLMProvider
     from llmring.providers.custom import CustomProvider, Provider
     from llmring.providers.declared import ProviderOptions
+    from llmring.providers.lmstudio import LMStudioProvider
     from llmring.registry.model_info import ModelInfo
+    from llmring.registry.origin import RegistryState
+    from llmring.registry.tokens import estimate_tokens
     from llmring.schemas import (
         AnthropicOptions,
         Citation,
@@ -90,6 +96,7 @@ if TYPE_CHECKING:
         ImagePart,
         LLMRequest,
         LLMResponse,
+        LMStudioOptions,
         Message,
         MessageInput,
         ModelRef,
@@ -113,6 +120,7 @@ if TYPE_CHECKING:
         Usage,
         normalize_messages,
     )
+    from llmring.schemas.context_check import ContextCheck
     from llmring.schemas.uploads import FileUploadStrategy, UploadedFile
     from llmring.service import LLMRing
     from llmring.service_extended import LLMRingExtended
@@ -136,6 +144,7 @@ __all__ = [
     "CohereEmbeddingOptions",
     "ComputerUse",
     "ConfigurationError",
+    "ContextCheck",
     "ContextLengthError",
     "ConversationManager",
     "CustomProvider",
@@ -155,6 +164,8 @@ __all__ = [
     "LLMRing",
     "LLMRingError",
     "LLMRingExtended",
+    "LMStudioOptions",
+    "LMStudioProvider",
     "LockfileError",
     "LockfileVersionError",
     "MalformedResponseError",
@@ -162,6 +173,7 @@ __all__ = [
     "MessageInput",
     "MissingCredentialError",
     "ModelInfo",
+    "ModelInfoNotFoundError",
     "ModelNotFoundError",
     "ModelRef",
     "NotSupportedError",
@@ -181,6 +193,9 @@ __all__ = [
     "ProviderResponseError",
     "ProviderTimeoutError",
     "QuotaExhaustedError",
+    "RegistryError",
+    "RegistryRollbackError",
+    "RegistryState",
     "RequestOptions",
     "RerankResponse",
     "ResponseTimeoutError",
@@ -215,6 +230,7 @@ __all__ = [
     "create_image_content",
     "create_multi_image_content",
     "encode_file_to_base64",
+    "estimate_tokens",
     "extract_text_from_image",
     "get_file_mime_type",
     "normalize_messages",
@@ -240,6 +256,7 @@ _load = lazy_names(
             "LockfileVersionError",
             "MalformedResponseError",
             "MissingCredentialError",
+            "ModelInfoNotFoundError",
             "ModelNotFoundError",
             "NotSupportedError",
             "ProfileNotFoundError",
@@ -251,6 +268,8 @@ _load = lazy_names(
             "ProviderResponseError",
             "ProviderTimeoutError",
             "QuotaExhaustedError",
+            "RegistryError",
+            "RegistryRollbackError",
             "ResponseTimeoutError",
             "ResponseTooLargeError",
             "SchemaConversionError",
@@ -283,6 +302,7 @@ _load = lazy_names(
         ),
         "providers.base": ("BaseLLMProvider",),
         "providers.declared": ("ProviderOptions",),
+        "providers.lmstudio": ("LMStudioProvider",),
         "schemas.messages": (
             "FilePart",
             "ImagePart",
@@ -297,11 +317,14 @@ _load = lazy_names(
             "normalize_messages",
         ),
         "registry.model_info": ("ModelInfo",),
+        "registry.origin": ("RegistryState",),
+        "registry.tokens": ("estimate_tokens",),
         "schemas.model_ref": ("ModelRef",),
         "schemas.provider_options": (
             "AnthropicOptions",
             "CohereEmbeddingOptions",
             "GoogleOptions",
+            "LMStudioOptions",
             "OllamaOptions",
             "OpenAIOptions",
         ),
@@ -316,6 +339,7 @@ _load = lazy_names(
         ),
         "schemas.rerank": ("RerankResponse",),
         "schemas.uploads": ("FileUploadStrategy", "UploadedFile"),
+        "schemas.context_check": ("ContextCheck",),
         "schemas.token_count": ("TokenCount",),
         "providers.custom": (
             "CustomProvider",

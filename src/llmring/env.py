@@ -17,6 +17,7 @@ LLMRING_AUTO_UPLOAD: Final = "LLMRING_AUTO_UPLOAD"  # true: rings without an upl
 LLMRING_FROZEN: Final = "LLMRING_FROZEN"  # true: as LOCKED, and the manifest is not read
 LLMRING_CONFIG: Final = "LLMRING_CONFIG"  # the user's config file; default ~/.config/llmring/config.toml
 LLMRING_REGISTRY_URL: Final = "LLMRING_REGISTRY_URL"  # where model facts are refreshed from, only when asked
+LLMRING_CACHE_DIR: Final = "LLMRING_CACHE_DIR"  # where fetched model facts are kept; default ~/.cache/llmring
 LLMRING_NO_DOTENV: Final = "LLMRING_NO_DOTENV"  # true: ./.env is not read at the first construction
 
 # the field's own
@@ -63,7 +64,10 @@ NO_PROXY: Final = "NO_PROXY"  # hosts that are reached without the proxy (lower 
 SSL_CERT_FILE: Final = "SSL_CERT_FILE"  # CA bundle (PEM) that replaces the system's
 SSL_CERT_DIR: Final = "SSL_CERT_DIR"  # folder of CA certificates that replaces the system's
 XDG_CONFIG_HOME: Final = "XDG_CONFIG_HOME"  # folder of the user's config files; default ~/.config
-HOME: Final = "HOME"  # unset: no config file is looked for in ~/.config
+XDG_CACHE_HOME: Final = "XDG_CACHE_HOME"  # folder of the user's caches; default ~/.cache
+XDG_STATE_HOME: Final = "XDG_STATE_HOME"  # folder of `llmring chat`'s last conversation; default ~/.local/state
+HOME: Final = "HOME"  # unset: no config file is looked for in ~/.config, and no cache kept in ~/.cache
+TIKTOKEN_CACHE_DIR: Final = "TIKTOKEN_CACHE_DIR"  # where tiktoken keeps vocabularies; only read, and only by estimates
 NO_COLOR: Final = "NO_COLOR"  # any value: the command line uses no colours
 
 _log = logging.getLogger("llmring.env")
@@ -111,8 +115,10 @@ def load(dotenv: bool = True) -> Mapping[str, str]:
     values = _read_dotenv(path)
     # Uploading leaves the user's files with a provider.
     barred = {LLMRING_CONFIG, LLMRING_LOCKFILE_PATH, LLMRING_AUTO_UPLOAD, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY}
+    # What was kept of a registry is believed: it must not be the repository's own.
+    barred |= {LLMRING_CACHE_DIR, XDG_CACHE_HOME}
     # A credentials file of Google's may name a file to read and a host to send it to.
-    barred |= {SSL_CERT_FILE, SSL_CERT_DIR, XDG_CONFIG_HOME, HOME, GOOGLE_APPLICATION_CREDENTIALS}
+    barred |= {SSL_CERT_FILE, SSL_CERT_DIR, XDG_CONFIG_HOME, XDG_STATE_HOME, HOME, GOOGLE_APPLICATION_CREDENTIALS}
     for name in [name for name in values if name.upper() in barred]:
         del values[name]
         if name not in os.environ:

@@ -4,9 +4,12 @@ LLMRingError
 ├── ConfigurationError                what the caller or a file asked for cannot work
 │   ├── LockfileError                 a lockfile cannot be found, read or understood
 │   │   └── LockfileVersionError      written for another major version
+│   ├── RegistryError                 model facts cannot be found, read or understood
+│   │   └── RegistryRollbackError     older than those that were kept
 │   ├── AliasNotFoundError            no such alias in this profile
 │   ├── ProfileNotFoundError          no such profile in this lockfile
 │   ├── ProviderNotFoundError         no such provider
+│   ├── ModelInfoNotFoundError        nothing is known of this model, or the name fits several
 │   ├── UnsafeURLError                a URL that may not be fetched from here
 │   ├── SchemaConversionError         a Python type has no JSON schema
 │   ├── NotSupportedError             a provider has no way to do what was asked
@@ -90,6 +93,14 @@ class LockfileVersionError(LockfileError):
     """The lockfile was written for another major version of the format."""
 
 
+class RegistryError(ConfigurationError):
+    """Facts of models cannot be found, read or understood: the file, folder or address is named."""
+
+
+class RegistryRollbackError(RegistryError):
+    """What a registry's address has now is older than what was kept of it; refused, because it could hide a retirement."""
+
+
 class _NotFoundError(ConfigurationError):
     """A name that does not exist, with the names that come close."""
 
@@ -111,6 +122,10 @@ class ProfileNotFoundError(_NotFoundError):
 
 class ProviderNotFoundError(_NotFoundError):
     """No such provider. `close_matches` holds what was probably meant."""
+
+
+class ModelInfoNotFoundError(_NotFoundError):
+    """Nothing is known of a model of this name, or several have it. `close_matches` holds what was probably meant."""
 
 
 class UnsafeURLError(ConfigurationError):

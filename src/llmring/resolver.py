@@ -24,6 +24,7 @@ from llmring.exceptions import (
 from llmring.lockfile.extends import read_package_lock
 from llmring.lockfile.model import DEFAULT_PROFILE, Binding, Lock, Profile
 from llmring.lockfile.store import LockStore
+from llmring.registry.layers import lay_over
 from llmring.registry.model_info import ModelInfo
 from llmring.schemas.model_ref import ModelRef, parse_model_ref
 
@@ -91,7 +92,8 @@ class Resolver:
     """Resolves names by one lockfile. Callable from any thread.
 
     has_credential, known_provider: asked at call time, by provider name. provider_names: for close matches alone.
-    known_model: whether a model is one that llmring knows of, beside those of the lock.
+    known_model: whether a model is one that llmring knows of, beside those of the lock. find_registered: what the program itself
+    said of a model; the lock's facts go before it.
     default_profile: what LLMRING_PROFILE says, None where it says nothing. cache_size: entries, 0 turns the cache off;
     cache_ttl_s: seconds.
     """
@@ -105,6 +107,7 @@ class Resolver:
         known_provider: Callable[[str], bool],
         provider_names: Callable[[], Iterable[str]] | None = None,
         known_model: Callable[[ModelRef], bool] | None = None,
+        find_registered: Callable[[str], ModelInfo | None] | None = None,
         default_profile: str | None = None,
         cache_size: int = 1000,
         cache_ttl_s: float = 3600.0,
@@ -119,6 +122,7 @@ class Resolver:
         self._known_provider = known_provider
         self._provider_names = provider_names
         self._known_model = known_model
+        self._find_registered = find_registered
         self._default_profile = default_profile
         self._size = cache_size
         self._ttl_s = cache_ttl_s
@@ -244,14 +248,18 @@ class Resolver:
     def _make_candidate(self, ref: ModelRef, find_info: Callable[[str], ModelInfo | None]) -> Candidate:
         """The model of this name; where nobody knows it, and one without its suffix is known, that one, thinking as hard as the
         suffix says."""
-        info = find_info(str(ref))
+        info = self._find_info(str(ref), find_info)
         name, dash, suffix = ref.model.rpartition("-")
         if info is None and dash and suffix in _EFFORT_SUFFIXES and not self._is_known(ref):
             plain = ModelRef(ref.provider, name)
-            known = find_info(str(plain))
+            known = self._find_info(str(plain), find_info)
             if known is not None or self._is_known(plain):
                 return Candidate(plain, known or ModelInfo(str(plain)), _EFFORT_SUFFIXES[suffix])
         return Candidate(ref, info or ModelInfo(str(ref)))
+
+    def _find_info(self, model: str, find_info: Callable[[str], ModelInfo | None]) -> ModelInfo | None:
+        locked = find_info(model)
+        return locked if self._find_registered is None else lay_over(locked, self._find_registered(model))
 
     def _is_known(self, ref: ModelRef) -> bool:
         return self._known_model is not None and self._known_model(ref)
@@ -264,14 +272,22 @@ class Resolver:
             return self._find_profile(lock, given).name
         return lock.default_profile or DEFAULT_PROFILE
 
+    def profile_layer(self, given: str | None) -> str:
+        """Who says which profile a look-up with this argument looks in. Raises LockfileError, as `resolve`."""
+        return self._choose_profile(self._store.current(), given)[1]
+
+    def _choose_profile(self, lock: Lock, given: str | None) -> tuple[str, str]:
+        """A profile's name, and who said it."""
+        if given is not None:
+            return given, "the profile argument"
+        if self._default_profile is not None:
+            return self._default_profile, "LLMRING_PROFILE"
+        if lock.default_profile is not None:
+            return lock.default_profile, "default_profile"
+        return DEFAULT_PROFILE, "no profile was named"
+
     def _find_profile(self, lock: Lock, given: str | None) -> Profile:
-        name, said_by = given, "the profile argument"
-        if name is None:
-            name, said_by = self._default_profile, "LLMRING_PROFILE"
-        if name is None:
-            name, said_by = lock.default_profile, "default_profile"
-        if name is None:
-            name, said_by = DEFAULT_PROFILE, "no profile was named"
+        name, said_by = self._choose_profile(lock, given)
         profile = lock.profiles.get(name)
         if profile is not None:
             return profile

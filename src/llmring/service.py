@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from llmring.calls.direct import DirectCaller
 from llmring.calls.exchange import Exchange
 from llmring.calls.fitting import check_logprobs
 from llmring.calls.media import MediaStep
-from llmring.calls.options import Defaults, request_layer
+from llmring.calls.model_queries import ModelQueries, check_context
+from llmring.calls.options import Defaults
 from llmring.calls.plain import (
     embedding_call,
     finish_embedding,
@@ -45,19 +47,23 @@ from llmring.providers.declared import (
     declare,
     read_config_providers,
 )
-from llmring.providers.roster import Roster
+from llmring.providers.roster import Roster, refuse_plugin_names
+from llmring.registry.catalog import Catalog, shared_catalog
 from llmring.registry.model_info import ModelInfo
+from llmring.registry.origin import RegistryOrigin, RegistryState
 from llmring.registry.pricing import price_usage
-from llmring.resolver import AliasCacheStats, Resolution, Resolver
+from llmring.registry.tokens import TokenEstimator
+from llmring.resolver import AliasCacheStats, Resolver
+from llmring.schemas.context_check import ContextCheck
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
 from llmring.schemas.messages import MessageInput
-from llmring.schemas.model_ref import ALIAS_NAME
+from llmring.schemas.model_ref import ALIAS_NAME, ModelRef
 from llmring.schemas.request import LLMRequest, RequestOptions
 from llmring.schemas.rerank import RerankRequest, RerankResponse
 from llmring.schemas.response import LLMResponse
 from llmring.schemas.token_count import TokenCount
 from llmring.schemas.uploads import FileUploadStrategy, UploadedFile
-from llmring.secret import Scrubber, safe_url
+from llmring.secret import Scrubber
 from llmring.transport.base import Transport
 
 if TYPE_CHECKING:
@@ -111,15 +117,24 @@ class LLMRing:
             self._environ = env.load(dotenv)
         except env.DotenvError as error:
             raise ConfigurationError(str(error)) from None
-        self.registry_url = _check_registry_url(registry_url or env.get(env.LLMRING_REGISTRY_URL, self._environ))
+        self.registry_url = registry_url or env.get(env.LLMRING_REGISTRY_URL, self._environ)
         self._clock = clock or SystemClock()
+        self._registry = RegistryOrigin(
+            self.registry_url,
+            environ=self._environ,
+            clock=self._clock,
+            allow_http=getattr(getattr(transport, "guard", None), "allow_http", False),
+        )
+        self._catalog = Catalog(self._registry.load, under=shared_catalog())
         self._defaults = None if defaults is None else Defaults(defaults)
         self._scrubber = Scrubber()
         self._has_own_transport = transport is not None
         # Made now, not at the first call: loading aiohttp takes 0.1 s, in which an event loop would stand still.
         self._transports = {False: transport or self._make_transport(None)}
+        self._token_estimator = TokenEstimator()
         self._closed = False
         found = find_lock(lockfile_path, self._environ, Path.cwd())
+        self._lock_origin = found.origin
         if upload_strategy is None and env.is_set(env.LLMRING_AUTO_UPLOAD, self._environ):
             upload_strategy = FileUploadStrategy()
         self._upload_strategy = upload_strategy
@@ -140,17 +155,20 @@ class LLMRing:
         self._roster = Roster(self._environ, self._scrubber, caller, self._read_declarations())
         for name, given in (providers or {}).items():
             self._roster.register(name, given)
+        store = LockStore(found.path, self._clock)
         self._resolver = Resolver(
-            LockStore(found.path, self._clock),
+            store,
             clock=self._clock,
             has_credential=self._roster.has_credential,
             known_provider=self._roster.knows,
             provider_names=self._roster.names,
-            known_model=self._roster.knows_model,
+            known_model=self._knows_model,
+            find_registered=self._catalog.find_registered,
             default_profile=env.get(env.LLMRING_PROFILE, self._environ),
             cache_size=alias_cache_size,
             cache_ttl_s=alias_cache_ttl,
         )
+        self._models = ModelQueries(self._resolver, self._roster, self._catalog, store.current, self._clock)
         send_to = CustomExchange(
             exchange, clock=self._clock, scrubber=self._scrubber, find_custom=self._roster.find_custom
         )
@@ -165,9 +183,11 @@ class LLMRing:
     @overload
     async def chat(self, request: LLMRequest, profile: str | None = None) -> LLMResponse: ...
     @overload
-    async def chat(self, request: str, messages: MessageInput, profile: str | None = None) -> LLMResponse: ...
+    async def chat(
+        self, request: str | ModelInfo, messages: MessageInput, profile: str | None = None
+    ) -> LLMResponse: ...
     async def chat(  # pyright: ignore[reportInconsistentOverload]: the second place is read by what the first one is
-        self, request: LLMRequest | str, messages: MessageInput | None = None, profile: str | None = None
+        self, request: LLMRequest | str | ModelInfo, messages: MessageInput | None = None, profile: str | None = None
     ) -> LLMResponse:
         """Asks once and returns the whole answer: `chat(request)`, or `chat("fast", "Hello")`.
 
@@ -175,14 +195,18 @@ class LLMRing:
         Raises ConfigurationError before any I/O; ProviderError (of the most useful cause, with `.attempts`) when every model
         of the pool failed; SchemaValidationError where a structured answer does not fit.
         """
-        return await ask(self._begin(request, messages, profile, stream=False), self._send, self._clock)
+        response = await ask(self._begin(request, messages, profile, stream=False), self._send, self._clock)
+        self._token_estimator.learn(response)
+        return response
 
     @overload
     def chat_stream(self, request: LLMRequest, profile: str | None = None) -> ChatStream: ...
     @overload
-    def chat_stream(self, request: str, messages: MessageInput, profile: str | None = None) -> ChatStream: ...
+    def chat_stream(
+        self, request: str | ModelInfo, messages: MessageInput, profile: str | None = None
+    ) -> ChatStream: ...
     def chat_stream(  # pyright: ignore[reportInconsistentOverload]: as chat
-        self, request: LLMRequest | str, messages: MessageInput | None = None, profile: str | None = None
+        self, request: LLMRequest | str | ModelInfo, messages: MessageInput | None = None, profile: str | None = None
     ) -> ChatStream:
         """Asks once and gives the answer as it comes: `async for chunk in ring.chat_stream(request)`.
 
@@ -191,16 +215,16 @@ class LLMRing:
         first content. Raises as `chat` does, and StreamInterruptedError, with the partial answer, once content has come.
         """
         call = self._begin(request, messages, profile, stream=True)
-        return ChatStream(call, self._send, self._clock)
+        return ChatStream(call, self._send, self._clock, finished=self._token_estimator.learn)
 
     def _begin(
-        self, request: LLMRequest | str, messages: MessageInput | None, profile: str | None, *, stream: bool
+        self, request: LLMRequest | str | ModelInfo, messages: MessageInput | None, profile: str | None, *, stream: bool
     ) -> Call:
         self._check_open()
-        if isinstance(request, str):
+        if isinstance(request, (str, ModelInfo)):
             if messages is None:
                 raise ConfigurationError("no messages", hint='write chat("alias", "your text") or chat(LLMRequest(…))')
-            request = LLMRequest(model=request, messages=messages)
+            request = LLMRequest(model=str(request), messages=messages)
         elif not isinstance(request, LLMRequest):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
             raise _no_request(request)
         elif messages is not None:
@@ -252,6 +276,16 @@ class LLMRing:
         counting = self._begin(request, None, profile, stream=False)
         call = token_count_call(counting.resolution, counting.request, counting.extra_params, counting.started)
         return finish_token_count(await self._count(call))
+
+    async def estimate_tokens(self, request: LLMRequest | str, profile: str | None = None) -> TokenCount:
+        """How many tokens the request is for its model, reckoned here: offline and never called exact. Of a pool, the model that
+        `resolve_alias` names. Gets better with use; `count_tokens` asks the provider."""
+        request = self._begin(request, None, profile, stream=False).request
+        model = self._resolver.resolve_alias(request.model, profile)
+        estimator = self._token_estimator
+        if estimator.is_slow(request, model):
+            return await asyncio.to_thread(estimator.estimate, request, model)
+        return estimator.estimate(request, model)
 
     async def rerank(
         self,
@@ -309,26 +343,32 @@ class LLMRing:
         return self._resolver.stats()
 
     def explain(self, request: LLMRequest | str, profile: str | None = None) -> dict[str, Any]:
-        """What a call would do, as JSON data: the lock, the profile, the pool with who has a key, and each option's layer."""
+        """What a call would do, as JSON data: which lock and why, the profile and who said so, the pool in order with keys, facts and
+        warnings of each model, and each option's layer. Asks no network and shows no key.
+        """
         if isinstance(request, str):
             request = LLMRequest(model=request, messages="-")
         elif not isinstance(request, LLMRequest):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
             raise _no_request(request)
+        from llmring.calls.explained import explain_call
+
         resolution = self._resolver.resolve(request.model, profile)
-        layers = request_layer(request) if self._defaults is None else self._defaults.layers(request)
         return {
             "alias": resolution.alias,
             "profile": resolution.profile,
+            "profile_layer": self._resolver.profile_layer(profile),
             "lock": resolution.source,
+            "lock_origin": self._lock_origin.value,
+            "lock_digest": resolution.lock_digest,
             "resolves_to": self.resolve_alias(request.model, profile),
-            "candidates": [self._explain_candidate(resolution, index) for index in range(len(resolution.candidates))],
-            "options": {name: {"value": value, "layer": layer} for name, (value, layer) in layers.items()},
-        }
-
-    def _explain_candidate(self, resolution: Resolution, index: int) -> dict[str, Any]:
-        ref = resolution.candidates[index].ref
-        has_credential, why = self._roster.explain_credential(ref.provider)
-        return {"model": str(ref), "credential": has_credential, "why": why}
+        } | explain_call(
+            request,
+            resolution,
+            self._roster,
+            self._defaults,
+            now=self._clock.now(),
+            find_facts=self._catalog.look_up,
+        )
 
     def calculate_cost(self, response: LLMResponse) -> dict[str, Any]:
         """What a response cost, in USD as floats: input_cost, output_cost, cache_read_cost, cache_write_cost, reasoning_cost (a
@@ -352,6 +392,51 @@ class LLMRing:
                     return candidate.info
         return ModelInfo(ref)
 
+    # What is known of models
+
+    def get_available_models(self, provider: str | None = None) -> dict[str, list[str]]:
+        """By provider, the models (`provider:model`) that can be called with the credentials that are here: those of the registry, of
+        the lockfile and of `register_model`, without the retired. Asks no network, so what Ollama has pulled it does not know.
+
+        provider: this one alone. Raises ProviderNotFoundError.
+        """
+        return self._models.available(provider)
+
+    def get_model_info(self, alias_or_model: str, profile: str | None = None) -> ModelInfo:
+        """What is known of a model, or of the one that `resolve_alias` names: the lockfile's facts over those of the registry, and in
+        `sources` who says each. Where nothing is known, every fact is None. Raises as `resolve_alias` does; asks no network.
+        """
+        return self._models.info(alias_or_model, profile)
+
+    def register_model(self, info: ModelInfo, *, replace: bool = False) -> None:
+        """Makes a model known to this ring, before those of `ModelInfo.register`. Its calls cost what `info.price` says, where the
+        lockfile has no price. Of one that is known already the new one wins, with a warning unless `replace`.
+        """
+        self._catalog.register(info, replace=replace)
+        self._resolver.clear_cache()
+
+    async def validate_context_limit(self, request: LLMRequest, profile: str | None = None) -> ContextCheck:
+        """Whether the request fits its model, by `estimate_tokens` and what is known of the model; offline. Sends nothing."""
+        count = await self.estimate_tokens(request, profile)
+        max_tokens = self._begin(request, None, profile, stream=False).request.max_tokens
+        return check_context(self.get_model_info(request.model, profile), count, max_tokens)
+
+    async def refresh_registry(self, *, allow_rollback: bool = False) -> RegistryState:
+        """Fetches model facts from `registry_url`, checks and keeps them. From then on this ring, and later ones of this user, go by
+        them, until they are refreshed again. A path or file: is read again.
+
+        Raises RegistryError where they cannot be had, RegistryRollbackError where they are older than those that were kept,
+        UnsafeURLError, ConfigurationError without a registry_url. What was known before then stays in use.
+        """
+        self._check_open()
+        state = await self._registry.refresh(self._find_fetcher, allow_rollback=allow_rollback)
+        self._catalog.reload()
+        self._resolver.clear_cache()
+        return state
+
+    def _knows_model(self, ref: ModelRef) -> bool:
+        return self._roster.knows_model(ref) or self._catalog.look_up(str(ref)) is not None
+
     # Providers
 
     def get_provider(self, name: str) -> BaseLLMProvider:
@@ -372,16 +457,26 @@ class LLMRing:
         self._roster.register(name, provider)
 
     def _read_declarations(self) -> dict[str, DeclaredProvider]:
-        """Those of files: the user's config file wins over the manifest. Code wins over both."""
+        """Those of files: the user's config file wins over the manifest. Code wins over both, plug-ins over none."""
         declared: dict[str, DeclaredProvider] = {}
         if not env.is_set(env.LLMRING_FROZEN, self._environ):
-            for name, table in read_declared_providers(Path.cwd()).items():
+            tables = read_declared_providers(Path.cwd())
+            if tables:
+                refuse_plugin_names(tables)
+            for name, table in tables.items():
                 declared[name] = declare(name, table, Trust.REPOSITORY)
         path = config_path(self._environ)
         if path is not None:
             for name, table in read_config_providers(path).items():
                 declared[name] = declare(name, table, Trust.USER)
         return declared
+
+    def list_providers(self) -> list[dict[str, Any]]:
+        """Every provider that can be named here, by name, as JSON data: dialect, base_url, whether there is a key and in which
+        variable (never the key), and who declared it. Loads the plug-ins that provide one.
+        """
+        self._roster.plug_in_all()
+        return [self._roster.describe(name) for name in sorted(set(self._roster.names()))]
 
     def _find_transport(self, provider: BaseLLMProvider) -> Transport:
         """One transport for trusted providers, and one behind the guard for those that a repository's file named."""
@@ -455,18 +550,6 @@ class LLMRing:
 
     def __repr__(self) -> str:
         return f"<LLMRing {self.origin}{' closed' if self._closed else ''}>"
-
-
-_REGISTRY_SCHEMES = ("https://", "file:")
-
-
-def _check_registry_url(url: str | None) -> str | None:
-    """A path, file: or https:; anything else could be read by others on the way."""
-    if url is None or url.startswith(_REGISTRY_SCHEMES) or "://" not in url:
-        return url
-    raise ConfigurationError(
-        f"registry_url {safe_url(url)!r} is neither a path nor file: nor https:", hint=f"see {env.LLMRING_REGISTRY_URL}"
-    )
 
 
 def _no_request(given: object) -> ConfigurationError:

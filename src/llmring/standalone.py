@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class StandaloneProvider(BaseLLMProvider):
     """A provider of llmring's table, or a new one, that owns its connections: use it as `async with …`, or `await close()` it.
 
-    provider: its name. options: as in `LLMRing(providers={name: options})`. model: asked where a call names none.
+    provider: its name. options: as in `LLMRing(providers={name: options})`. model: asked where a call names none; its name or its ModelInfo.
     defaults: options for every request; a request's own value wins. dotenv: whether ./.env is read, as in `LLMRing`.
     clock, transport: for tests. Raises ConfigurationError for what cannot work; needs no key and no network yet.
     """
@@ -38,7 +38,7 @@ class StandaloneProvider(BaseLLMProvider):
         provider: str,
         options: ProviderOptions | None = None,
         *,
-        model: str | None = None,
+        model: str | ModelInfo | None = None,
         defaults: RequestOptions | None = None,
         dotenv: bool = True,
         clock: Clock | None = None,
@@ -78,7 +78,7 @@ class StandaloneProvider(BaseLLMProvider):
             base_url=declared.base_url,
             token_provider=declared.token_provider,
             caller=caller,
-            model=model,
+            model=None if model is None else str(model),
         )
 
     def _find_transport(self, provider: BaseLLMProvider) -> Transport:
@@ -124,7 +124,7 @@ class OpenAIProvider(StandaloneProvider):
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | ModelInfo | None = None,
         *,
         api_key: str | Secret | None = None,
         base_url: str | None = None,
@@ -144,7 +144,7 @@ class AnthropicProvider(StandaloneProvider):
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | ModelInfo | None = None,
         *,
         api_key: str | Secret | None = None,
         base_url: str | None = None,
@@ -175,7 +175,7 @@ class GoogleProvider(StandaloneProvider):
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | ModelInfo | None = None,
         *,
         api_key: str | Secret | None = None,
         base_url: str | None = None,
@@ -192,7 +192,7 @@ class OllamaProvider(StandaloneProvider):
 
     def __init__(
         self,
-        model: str | None = None,
+        model: str | ModelInfo | None = None,
         *,
         api_key: str | Secret | None = None,
         base_url: str | None = None,

@@ -3,13 +3,45 @@
 import json
 
 import pytest
-from benchmarks.result import Check, Result, Series, at_most, excess_at_most, ratio_at_most
+from benchmarks.result import (
+    Check,
+    Result,
+    Series,
+    at_least,
+    at_most,
+    excess_at_most,
+    quantile,
+    ratio_at_least,
+    ratio_at_most,
+)
 from benchmarks.rounds import take_turns
 
 
 def test_a_value_on_its_limit_is_within_and_one_above_is_over() -> None:
     assert at_most(Series("resolve", "µs", (9.0, 1.0, 2.0)), 2.0).within
     assert not at_most(Series("resolve", "µs", (9.0, 1.0, 2.5)), 2.0).within
+
+
+def test_a_rate_on_its_limit_is_within_and_one_below_is_over() -> None:
+    assert at_least(Series("rate", "/s", (4000.0, 5000.0, 9000.0)), 5000.0).within
+    assert not at_least(Series("rate", "/s", (4000.0, 4999.0, 9000.0)), 5000.0).within
+
+
+def test_a_rate_may_fall_by_its_share_and_no_further() -> None:
+    few, many = Series("few", "/s", (100.0, 200.0, 50.0)), Series("many", "/s", (85.0, 170.0, 49.0))
+    assert ratio_at_least(many, few, 0.85) == Check("many / few", 0.85, 0.85, "×", is_least=True)
+    assert ratio_at_least(many, few, 0.85).within
+    assert not ratio_at_least(many, few, 0.86).within
+
+
+@pytest.mark.parametrize(("at", "value"), [(0.0, 1.0), (0.5, 50.0), (0.99, 99.0), (1.0, 100.0)])
+def test_a_quantile_is_one_of_the_values(at: float, value: float) -> None:
+    assert quantile([float(number) for number in range(100, 0, -1)], at) == value
+
+
+def test_of_no_values_there_is_no_quantile() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        quantile([], 0.5)
 
 
 def test_a_ratio_compares_neighbours_in_time_and_not_two_medians() -> None:
@@ -43,7 +75,13 @@ def test_a_result_is_within_only_where_every_check_is() -> None:
 
 
 def test_a_result_survives_json() -> None:
-    result = Result("PB00", "t", "m", (Series("a", "µs", (1.5, 2.5)),), (Check("a", 2.0, 3.0, "µs"),))
+    result = Result(
+        "PB00",
+        "t",
+        "m",
+        (Series("a", "µs", (1.5, 2.5)),),
+        (Check("a", 2.0, 3.0, "µs"), Check("b", 2.0, 1.0, "/s", is_least=True)),
+    )
     assert Result.from_dict(json.loads(json.dumps(result.to_dict()))) == result
 
 

@@ -1,126 +1,19 @@
-"""The command line as it is used: a process of its own, in a folder with a lockfile, against the fake provider.
-
-What a command prints is compared whole with `snapshots/<name>.txt`; LLMRING_TEST_UPDATE=1 writes them anew.
-"""
+"""Every command on good and bad paths, whole: exit code, stdout and stderr. See shell.py for how."""
 
 import asyncio
 import json
-import os
-import pty
 import re
 import signal
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.shell import KEY, Shell, check
 
+from llmring.cli.failures import worst
+from llmring.cli.output import write_table
 from llmring.testing import Answer, FakeProvider, Fault
-
-SNAPSHOTS = Path(__file__).parent / "snapshots"
-KEY = "sk-test-0123456789abcdefghij"
-
-LOCKFILE = """\
-version = "1.1"
-default_profile = "default"
-
-[profiles.default]
-name = "default"
-
-[[profiles.default.bindings]]
-alias = "fast"
-models = ["openai:tiny", "openai:tiny-two"]
-
-[[profiles.default.bindings]]
-alias = "summarizer"
-models = ["anthropic:small", "ollama:small:1b"]
-
-[profiles.dev]
-name = "dev"
-
-[[profiles.dev.bindings]]
-alias = "fast"
-models = ["openai:tiny-dev"]
-
-[[locked]]
-id = "openai:tiny-dev"
-price = { input = "2", output = "10" }
-"""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    command: str
-    code: int
-    stdout: str
-    stderr: str
-
-    def check(self, name: str) -> None:
-        """Compares everything that was printed, and the exit code, with the snapshot of this name."""
-        shown = f"$ {self.command}\n[exit {self.code}]\n--- stdout\n{self.stdout}--- stderr\n{self.stderr}"
-        path = SNAPSHOTS / f"{name}.txt"
-        if os.environ.get("LLMRING_TEST_UPDATE"):
-            path.write_text(shown)
-        assert path.exists(), f"no snapshot {path.name}: run with LLMRING_TEST_UPDATE=1 and read what it writes"
-        assert shown == path.read_text()
-
-
-@dataclass
-class Shell:
-    """A folder, an environment, and `run`."""
-
-    folder: Path
-    environ: dict[str, str]
-    hidden: dict[str, str] = field(default_factory=dict[str, str])
-
-    async def start(
-        self, *arguments: str, stdin: int = asyncio.subprocess.PIPE, stderr: int = asyncio.subprocess.PIPE
-    ) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "llmring.cli.main",
-            *arguments,
-            cwd=self.folder,
-            env=self.environ,
-            stdin=stdin,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=stderr,
-        )
-
-    async def run(self, *arguments: str, stdin: str | None = None, **environ: str) -> Outcome:
-        shell = Shell(self.folder, self.environ | environ)
-        process = await shell.start(
-            *arguments, stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE
-        )
-        stdout, stderr = await asyncio.wait_for(process.communicate(None if stdin is None else stdin.encode()), 50)
-        assert process.returncode is not None
-        words = [f"{name}={value}" for name, value in environ.items()] + ["llmring", *arguments]
-        command = " ".join(f"'{word}'" if " " in word or not word else word for word in words)
-        return Outcome(self._clean(command), process.returncode, self._clean(stdout), self._clean(stderr))
-
-    def _clean(self, output: bytes | str) -> str:
-        text = output if isinstance(output, str) else output.decode()
-        for what, name in (self.hidden | {str(self.folder): "<folder>"}).items():
-            text = text.replace(what, name)
-        return re.sub(r"\d+\.\d\d s\b", "<time>", text)
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    """A folder with a lockfile, and an environment without any key."""
-    (tmp_path / "llmring.lock").write_text(LOCKFILE)
-    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
-    return Shell(tmp_path, environ | {"PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1"})
-
-
-@pytest.fixture
-def online(shell: Shell, fake_provider: FakeProvider) -> Shell:
-    """The same, with a key, and with provider openai pointed at the fake one."""
-    shell.environ |= {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": fake_provider.base_url}
-    shell.hidden[f"127.0.0.1:{fake_provider.port}"] = "<provider>"
-    return shell
 
 
 def sent(fake: FakeProvider, index: int = 0) -> dict[str, Any]:
@@ -130,7 +23,7 @@ def sent(fake: FakeProvider, index: int = 0) -> dict[str, Any]:
 # Help and usage
 
 
-@pytest.mark.parametrize("command", ["", "chat", "aliases", "resolve"])
+@pytest.mark.parametrize("command", ["", "chat", "aliases", "completion", "resolve"])
 async def test_help_is_complete(shell: Shell, command: str) -> None:
     (await shell.run(*command.split(), "--help")).check(f"help-{command or 'llmring'}")
 
@@ -142,10 +35,16 @@ async def test_the_version_is_the_packages(shell: Shell) -> None:
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, f"llmring {__version__}\n", "")
 
 
+async def test_without_a_command_the_help_is_talk_and_exit_2(shell: Shell) -> None:
+    bare, asked = await shell.run(), await shell.run("--help")
+    assert (bare.code, bare.stdout, bare.stderr) == (2, "", asked.stdout)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
         ("command", ["chatt"]),
+        ("far-command", ["xyzzy"]),
         ("option", ["aliases", "--jsn"]),
         ("argument", ["resolve"]),
         ("value", ["chat", "--max-tokens", "x"]),
@@ -153,6 +52,41 @@ async def test_the_version_is_the_packages(shell: Shell) -> None:
 )
 async def test_wrong_usage_is_one_line_and_exit_2(shell: Shell, name: str, arguments: list[str]) -> None:
     (await shell.run(*arguments)).check(f"usage-{name}")
+
+
+@pytest.mark.spec("U30")
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("usage", ["aliases", "--json", "--jsn"]),
+        ("unknown-name", ["resolve", "fsat", "--json"]),
+        ("bad-value", ["chat", "fast", "Hello", "--temperature", "-1", "--json"]),
+        ("no-key", ["chat", "openai:tiny", "Hello", "--json"]),
+        ("own", ["chat", "--continue", "Hello", "--json"]),
+    ],
+)
+async def test_with_json_an_error_is_one_json_object_on_stderr(shell: Shell, name: str, arguments: list[str]) -> None:
+    outcome = await shell.run(*arguments)
+    outcome.check(f"json-error-{name}")
+    assert outcome.stdout == ""
+    error = json.loads(outcome.stderr)["error"]
+    assert error["exit_code"] == outcome.code
+    assert error["type"]
+
+
+async def test_with_json_talk_is_json_too(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("The sky is", finish_reason="length"))
+    (online.folder / ".env").write_text("HTTPS_PROXY=http://127.0.0.1:1\n")
+    outcome = await online.run("chat", "fast", "Why?", "--json", "-v")
+    talk = [json.loads(line) for line in outcome.stderr.splitlines()]
+    assert [list(line) for line in talk] == [["warning"], ["note"], ["note"]]
+    assert "HTTPS_PROXY" in talk[0]["warning"]
+    assert "cut off" in talk[1]["note"]
+    assert "tokens" in talk[2]["note"]
+
+
+def test_of_several_exit_codes_the_worst_counts() -> None:
+    assert [worst([0, 1]), worst([1, 3]), worst([3, 2, 1]), worst([2, 4, 3]), worst([])] == [1, 3, 2, 4, 0]
 
 
 # Reading the lockfile
@@ -397,26 +331,11 @@ async def test_a_reader_that_goes_away_ends_it_quietly(online: Shell, fake_provi
     assert (await process.wait(), stderr) == (141, b"")
 
 
-async def on_a_terminal(shell: Shell, *arguments: str) -> str:
-    """What a terminal would show: stdin, stdout and stderr are one."""
-    ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "llmring.cli.main",
-        *arguments,
-        cwd=shell.folder,
-        env=shell.environ,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-    )
-    os.close(theirs)
-    await asyncio.wait_for(process.wait(), 50)
-    try:
-        return os.read(ours, 100_000).decode()
-    finally:
-        os.close(ours)
+async def on_a_terminal(shell: Shell, *arguments: str, columns: int = 100) -> str:
+    """What a terminal would show."""
+    async with shell.terminal(*arguments, columns=columns) as terminal:
+        await terminal.end()
+        return terminal.shown
 
 
 async def test_a_terminal_shows_errors_in_colour_unless_no_color_is_set(shell: Shell) -> None:
@@ -436,6 +355,49 @@ async def test_a_models_control_characters_do_not_reach_a_terminal(online: Shell
     assert not re.search(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", shown)
     piped = await online.run("chat", "fast", "Hello", "--no-stream")
     assert piped.stdout == hostile + "\n"  # a pipe gets what the model said
+
+
+@pytest.mark.parametrize("columns", [80, 40, 20])
+async def test_a_table_fits_a_narrow_terminal(shell: Shell, columns: int) -> None:
+    lock = (shell.folder / "llmring.lock").read_text()
+    more = "".join(f', "ollama:another-{number}:1b"' for number in range(3))
+    (shell.folder / "llmring.lock").write_text(lock.replace('"ollama:small:1b"', '"ollama:small:1b"' + more))
+    shown = await on_a_terminal(shell, "aliases", columns=columns)
+    check(f"aliases-{columns}-columns", shown.replace("\r\n", "\n"))
+
+
+def test_wide_letters_and_line_ends_do_not_disturb_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(("NAME", "SIZE"), [("小さい", "1"), ("a\u0301b", "2"), ("two\nlines", "3")])
+    assert capsys.readouterr().out.splitlines() == [
+        "NAME       SIZE",
+        "小さい     1",
+        "a\u0301b         2",
+        "two lines  3",
+    ]
+
+
+async def test_a_pipe_that_is_no_utf_8_gets_question_marks(online: Shell, fake_provider: FakeProvider) -> None:
+    fake_provider.script(Answer("grün 世界"))
+    outcome = await online.run("chat", "fast", "Hello", PYTHONIOENCODING="ascii")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "gr?n ??\n", "")
+
+
+async def test_a_reader_of_a_table_may_go_away(shell: Shell) -> None:
+    process = await shell.start("aliases", stdin=asyncio.subprocess.DEVNULL)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout._transport.close()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    stderr = await asyncio.wait_for(process.stderr.read(), 20)
+    assert (await process.wait(), stderr) == (141, b"")
+
+
+async def test_the_installed_command_is_the_same_as_the_module(shell: Shell) -> None:
+    script = Path(sys.executable).parent / "llmring"
+    process = await asyncio.create_subprocess_exec(
+        script, "resolve", "fast", cwd=shell.folder, env=shell.environ, stdout=asyncio.subprocess.PIPE
+    )
+    stdout, _ = await asyncio.wait_for(process.communicate(), 50)
+    assert stdout.decode() == (await shell.run("resolve", "fast")).stdout == "openai:tiny\n"
 
 
 @pytest.mark.spec("PB07")

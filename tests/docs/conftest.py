@@ -1,16 +1,21 @@
-"""Pages are tried in an empty folder with the repository's lockfile, against the real small model."""
+"""Pages are tried in an empty folder with the repository's lockfile, against the real small model or the fake provider."""
+
+from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from llmring.testing.local_model import LocalModel
 
 ROOT = Path(__file__).parents[2]
+PICTURES = {"before.png": "red", "after.png": "blue", "screenshot.png": "white", "paper.pdf": "white"}
 
 
 @pytest.fixture(scope="session")
@@ -19,17 +24,38 @@ def local_model() -> Iterator[LocalModel]:
         yield model
 
 
+@pytest.fixture(scope="session")
+def embedding_model() -> Iterator[LocalModel]:
+    with LocalModel(embeddings=True) as model:
+        yield model
+
+
 @pytest.fixture
-def reader(local_model: LocalModel, tmp_path: Path) -> tuple[Path, dict[str, str]]:
-    """Where a reader of the README stands, and their environment: profile `local`, its provider pointed at the model."""
-    shutil.copy(ROOT / "llmring.lock", tmp_path)
+def reader(local_model: LocalModel, tmp_path: Path) -> dict[str, str]:
+    """The environment of a page's reader: profile `local`, its provider pointed at the small model."""
     config = tmp_path / "config.toml"
-    config.write_text(f'[providers.llamacpp]\nbase_url = "{local_model.base_url}"\n')
-    environ = {
+    # A cap, because the model is small enough never to come to an end by itself.
+    config.write_text(f'[providers.llamacpp]\nbase_url = "{local_model.base_url}"\nmax_tokens = 24\n')
+    return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(tmp_path),
         "LLMRING_PROFILE": "local",
         "LLMRING_CONFIG": str(config),
         "PYTHONWARNINGS": "error",
+        "MY_SERVER": local_model.base_url,
     }
-    return tmp_path, environ
+
+
+@pytest.fixture
+def lay_out(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a folder as a page's reader has it: the repository's lockfile, and the pictures that the page names."""
+
+    def make(page: str) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="page-", dir=tmp_path))
+        shutil.copy(ROOT / "llmring.lock", folder)
+        for name, color in PICTURES.items():
+            if name in page:
+                Image.new("RGB", (256, 192), color).save(folder / name)
+        return folder
+
+    return make

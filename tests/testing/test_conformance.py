@@ -229,6 +229,18 @@ async def test_a_provider_that_cannot_be_left_is_found() -> None:
         await check_provider(Leaves(), model="m", embedding_model="e")
 
 
+@pytest.mark.spec("A22")
+async def test_a_provider_that_hangs_is_found_and_the_others_checks_go_on() -> None:
+    class Hangs(Good):
+        async def chat(self, request: LLMRequest, /) -> LLMResponse:
+            await asyncio.Event().wait()
+            raise AssertionError("unreachable")
+
+    with pytest.raises(AssertionError, match="chat_gives_a_whole_response: did not end within 0 s") as caught:
+        await check_provider(Hangs(), model="m", embedding_model="e", timeout_s=0)
+    assert "has_the_methods_and_a_name" not in str(caught.value)
+
+
 @pytest.mark.spec("A22", "M04")
 async def test_what_is_not_supported_must_be_said_so() -> None:
     class Silent(Good):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
+
+import orjson
 
 from llmring.calls.answer import ask
-from llmring.calls.call import Call, Send
+from llmring.calls.call import Call, PlainCall, Send
 from llmring.calls.chain import build_direct_chain
 from llmring.calls.exchange import Exchange
 from llmring.calls.fitting import check_logprobs
@@ -14,8 +17,9 @@ from llmring.calls.options import Defaults
 from llmring.calls.plain import embedding_call, finish_embedding, read_embedding_options, read_texts
 from llmring.calls.stream import ChatStream
 from llmring.clock import Clock
-from llmring.exceptions import ConfigurationError
+from llmring.exceptions import ConfigurationError, MalformedResponseError
 from llmring.providers.base import BaseLLMProvider
+from llmring.providers.custom import Provider
 from llmring.registry.model_info import ModelInfo
 from llmring.resolver import Candidate, Resolution
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
@@ -23,6 +27,7 @@ from llmring.schemas.messages import MessageInput
 from llmring.schemas.model_ref import parse_model_ref
 from llmring.schemas.request import LLMRequest
 from llmring.schemas.response import LLMResponse
+from llmring.wire.base import EncodedRequest, Target
 
 
 class DirectCaller:
@@ -60,6 +65,30 @@ class DirectCaller:
         reply = await self._exchange.ask(call, call.resolution.candidates[0], provider)
         return finish_embedding(call, reply, name, inputs)
 
+    async def ask_json(
+        self,
+        provider: BaseLLMProvider,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        timeout_s: float,
+        deadline: float | None = None,
+    ) -> Any:
+        """Something that no dialect has words for, asked of a provider's server: GET, or POST where there is a body; its reply's
+        JSON. deadline: in the clock's `monotonic()` seconds. Raises ProviderError."""
+
+        def encode(_: BaseLLMProvider, target: Target) -> EncodedRequest:
+            return EncodedRequest(path, body or {}, method="GET" if body is None else "POST")
+
+        async def ask_custom(provider: Provider, model: str) -> Any:
+            raise AssertionError("a provider of the user's own is not asked this way")
+
+        resolution = self._resolve(provider, "-")
+        call = PlainCall[Any](
+            resolution, encode, _read_json, ask_custom, self._clock.monotonic(), timeout=timeout_s, deadline=deadline
+        )
+        return (await self._exchange.ask(call, resolution.candidates[0], provider)).value
+
     def _begin(self, provider: BaseLLMProvider, request: LLMRequest | MessageInput, *, stream: bool) -> Call:
         if not isinstance(request, LLMRequest):
             request = LLMRequest(model=_own_model(provider), messages=request)
@@ -76,6 +105,13 @@ class DirectCaller:
         """`provider:model` is taken too, where the provider is this one."""
         ref = parse_model_ref(f"{provider.name}:{model.removeprefix(f'{provider.name}:')}")
         return Resolution(None, "", (Candidate(ref, self._find_info(str(ref))),), "", "")
+
+
+def _read_json(provider: BaseLLMProvider, data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise MalformedResponseError(f"the reply is no JSON: {error}") from None
 
 
 def _own_model(provider: BaseLLMProvider) -> str:

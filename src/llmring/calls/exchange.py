@@ -110,6 +110,8 @@ class Exchange:
         notes: list[str] = []
         is_first = candidate is call.resolution.candidates[0]
         request = fit_request(request, candidate, target, provider, dialect.name, is_first=is_first, warnings=notes)
+        if request.provider_options is not None:
+            notes += await provider.prepare(request.provider_options, candidate.ref.model, call.deadline)
         stream, under = call.stream, call.extra_params
         large = weight.size_bytes > LARGE_BYTES
         if large:

@@ -81,6 +81,15 @@ def lay_under(options: RequestOptions, request: LLMRequest, said: Mapping[str, A
     return Defaults(options).lay_under(request)
 
 
+def provider_layer(
+    options: RequestOptions, request: LLMRequest, said: Mapping[str, Any] | None
+) -> dict[str, tuple[Any, str]]:
+    """What a provider's own defaults add to a request that holds the ring's. said: as for `lay_under`."""
+    own = request_layer(request)
+    laid = request_layer(lay_under(options, request, said))
+    return {name: (value, "provider") for name, (value, _) in sorted(laid.items()) if name not in own}
+
+
 def request_layer(request: LLMRequest) -> dict[str, tuple[Any, str]]:
     """What the request itself asks for, as JSON data, by field."""
     asked = request.model_dump(mode="json", include=_ASKED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, cast
 
@@ -34,9 +34,11 @@ class ChatStream:
     `async for chunk in await ring.chat_stream(request)`.
     """
 
-    def __init__(self, call: Call, send: Send, clock: Clock) -> None:
+    def __init__(
+        self, call: Call, send: Send, clock: Clock, *, finished: Callable[[LLMResponse], None] | None = None
+    ) -> None:
         self._state = _State()
-        self._chunks = cast("AsyncGeneratorType[StreamChunk, None]", _run(self._state, call, send, clock))
+        self._chunks = cast("AsyncGeneratorType[StreamChunk, None]", _run(self._state, call, send, clock, finished))
 
     @property
     def response(self) -> LLMResponse | None:
@@ -73,7 +75,9 @@ class ChatStream:
         await self.aclose()
 
 
-async def _run(state: _State, call: Call, send: Send, clock: Clock) -> AsyncGenerator[StreamChunk, None]:
+async def _run(
+    state: _State, call: Call, send: Send, clock: Clock, finished: Callable[[LLMResponse], None] | None
+) -> AsyncGenerator[StreamChunk, None]:
     call.started = clock.monotonic()
     reply = await send(call)
     events, source = reply.events, reply.source
@@ -99,5 +103,7 @@ async def _run(state: _State, call: Call, send: Send, clock: Clock) -> AsyncGene
         if source is not None:
             source.close()
     state.response = response = finish(call, reply, folding, clock.monotonic())
+    if finished is not None:
+        finished(response)
     for chunk in last_chunks(response, clock.now()):
         yield chunk

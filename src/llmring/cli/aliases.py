@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from llmring import env
-from llmring.cli.output import say, write_json, write_table
+from llmring.cli.options import json_option, lock_options
+from llmring.cli.output import note, write_json, write_table
 from llmring.clock import SystemClock
 from llmring.exceptions import ConfigurationError
 from llmring.lockfile.store import LockOrigin, LockStore, find_lock
@@ -15,9 +16,8 @@ from llmring.resolver import Resolver
 
 
 @click.command("aliases")
-@click.option("--profile", help="Profile of the lockfile.")
-@click.option("--lockfile", type=click.Path(), help="Lockfile to read.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@lock_options
+@json_option()
 def command(profile: str | None, lockfile: str | None, as_json: bool) -> None:
     """List the aliases of a profile, each with its pool in order."""
     try:
@@ -36,7 +36,7 @@ def command(profile: str | None, lockfile: str | None, as_json: bool) -> None:
     )
     aliases = resolver.list_aliases(profile)
     if found.origin is LockOrigin.BUNDLED:
-        say("note: no llmring.lock here; these are the aliases bundled with llmring")
+        note("no llmring.lock here; these are the aliases bundled with llmring")
     if as_json:
         write_json({"lockfile": str(found.path), "origin": found.origin.value, "aliases": aliases})
     else:

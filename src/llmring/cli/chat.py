@@ -1,40 +1,61 @@
-"""`llmring chat`: one question, one answer, streamed as it comes."""
+"""`llmring chat`: one question, one answer, streamed as it comes; or, on a terminal, a conversation."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import stat
-import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
-from llmring.cli.output import say, write, write_json
+from llmring.cli.options import complete_model, json_option, lock_options
+from llmring.cli.output import warn, write_json
 
 if TYPE_CHECKING:
-    from llmring.schemas.request import LLMRequest
-    from llmring.schemas.response import LLMResponse
-    from llmring.service import LLMRing
+    from llmring.cli.conversation import Conversation
+    from llmring.cli.templates import PromptTemplate
+    from llmring.schemas.messages import Message
+    from llmring.schemas.parts import Part
 
 
-@click.command("chat", short_help="Ask a model and print its answer.")
-@click.argument("model", default="fast")
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """How answers are asked for and shown, the same for every turn. save: whether the conversation is kept afterwards."""
+
+    profile: str | None
+    lockfile: str | None
+    stream: bool
+    as_json: bool
+    verbose: bool
+    save: bool
+
+
+@click.command("chat", short_help="Ask a model and print its answer, or talk with it on a terminal.")
+@click.argument("model", required=False, shell_complete=complete_model)
 @click.argument("message", required=False)
-@click.option("--profile", help="Profile of the lockfile.")
-@click.option("--lockfile", type=click.Path(), help="Lockfile to use.")
+@lock_options
 @click.option("--system", help="System prompt.")
+@click.option("-a", "--attach", "attached", type=click.Path(), multiple=True, help="An image, PDF or text file; a URL; - for stdin. Repeatable.")  # fmt: skip
+@click.option("-t", "--template", "template_name", help="A prompt template: a name, or a file with its path.")
+@click.option("--var", "variables", multiple=True, metavar="NAME=TEXT", help="A variable of the template. Repeatable.")
+@click.option("-c", "--continue", "goes_on", is_flag=True, help="Go on with the last conversation that was kept.")
+@click.option("--save/--no-save", default=None, help="Keep the conversation for --continue. Default: from the loop alone.")  # fmt: skip
 @click.option("--temperature", type=float, help="Sent only if given.")
 @click.option("--max-tokens", type=int, help="Cap on the answer. Sent only if given.")
 @click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole response as one JSON object.")
+@json_option("Print the whole response as one JSON object.")
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr which model answered, tokens, time and cost.")
 def command(
-    model: str,
+    model: str | None,
     message: str | None,
     profile: str | None,
     lockfile: str | None,
     system: str | None,
+    attached: tuple[str, ...],
+    template_name: str | None,
+    variables: tuple[str, ...],
+    goes_on: bool,
+    save: bool | None,
     temperature: float | None,
     max_tokens: int | None,
     no_stream: bool,
@@ -43,87 +64,115 @@ def command(
 ) -> None:
     """Ask MODEL (an alias such as `fast`, or provider:model) the MESSAGE and print its answer.
 
-    MODEL defaults to `fast`. MESSAGE `-` is read from stdin; what is piped in beside a MESSAGE is put below it.
+    MODEL defaults to `fast`. MESSAGE `-` is read from stdin; what is piped in beside a MESSAGE is put below it. With
+    --continue, MODEL is the conversation's, and a single argument is the MESSAGE.
+
+    Without a MESSAGE, on a terminal, this is a conversation: /help there says how. Ctrl-C stops an answer, Ctrl-D ends it.
     """
-    text = _read_message(message)
-    from llmring.schemas.messages import Message
-    from llmring.schemas.request import LLMRequest
+    from llmring.cli.conversation import Conversation, load, user_message
 
-    messages = [Message.user(text)] if system is None else [Message.system(system), Message.user(text)]
-    request = LLMRequest(model=model, messages=messages, temperature=temperature, max_tokens=max_tokens)
-    asyncio.run(_ask(request, profile, lockfile, stream=not (no_stream or as_json), as_json=as_json, verbose=verbose))
+    if goes_on and message is None:
+        model, message = None, model
+    template = _read_template(template_name, variables)
+    conversation = load() if goes_on else Conversation("fast")
+    conversation.model = model or conversation.model
+    conversation.temperature, conversation.max_tokens = temperature, max_tokens
+    if template is not None and template.system is not None:
+        conversation.system = template.system
+    if system is not None:
+        conversation.system = system
+
+    text = _read_message(message, attached, template)
+    parts = _read_attachments(attached)
+    in_loop = text is None
+    if in_loop and as_json:
+        raise click.UsageError("--json wants a MESSAGE")
+    # A script leaves no trace that it did not ask for; who talks at a terminal expects to go on later.
+    options = ChatOptions(
+        profile,
+        lockfile,
+        stream=not (no_stream or as_json),
+        as_json=as_json,
+        verbose=verbose,
+        save=(in_loop or goes_on) if save is None else save,
+    )
+    if text is None:
+        from llmring.cli.chat_loop import run_loop
+
+        run_loop(conversation, options, parts, template)
+    else:
+        message_of_user = user_message(text if template is None else template.message(text), parts)
+        asyncio.run(_ask(conversation, message_of_user, options))
 
 
-async def _ask(
-    request: LLMRequest, profile: str | None, lockfile: str | None, *, stream: bool, as_json: bool, verbose: bool
-) -> None:
+async def _ask(conversation: Conversation, message: Message, options: ChatOptions) -> None:
+    from llmring.cli.chat_turn import say_about, show_stream, show_whole
+    from llmring.cli.conversation import save
     from llmring.service import LLMRing
 
-    async with LLMRing(origin="llmring-cli", lockfile_path=lockfile) as ring:
-        if stream:
-            response = await _stream(ring, request, profile)
+    request = conversation.request(message)
+    async with LLMRing(origin="llmring-cli", lockfile_path=options.lockfile) as ring:
+        if options.stream:
+            response = await show_stream(ring, request, options.profile, [])
+        elif options.as_json:
+            response = await ring.chat(request, options.profile)
+            write_json(response.to_dict())
         else:
-            response = await ring.chat(request, profile)
-            if as_json:
-                write_json(response.to_dict())
-            else:
-                text = response.content or response.refusal or ""
-                write(text if text.endswith("\n") else f"{text}\n")
-        for warning in response.warnings:
-            say(f"warning: {warning}")
-        if response.finish_reason == "length":
-            say("note: the answer was cut off at its cap of tokens")
-        if verbose:
-            say(_summary(response, ring.calculate_cost(response)))
+            response = await show_whole(ring, request, options.profile)
+        say_about(response, ring, verbose=options.verbose)
+    if options.save:
+        conversation.add(message, response)
+        why_not = save(conversation)
+        if why_not is not None:
+            warn(f"the conversation is not kept: {why_not}")
 
 
-async def _stream(ring: LLMRing, request: LLMRequest, profile: str | None) -> LLMResponse:
-    """Prints the answer as it comes. Whatever happens on the way, what was printed ends with a newline."""
-    last = ""
-    try:
-        async with ring.chat_stream(request, profile) as stream:
-            async for chunk in stream:
-                if chunk.delta:
-                    last = chunk.delta
-                    write(last)
-            response = stream.response
-        assert response is not None
-        if not last and response.refusal:
-            last = response.refusal
-            write(last)
-    finally:
-        if last and not last.endswith("\n"):
-            write("\n")
-    return response
+def _read_template(name: str | None, variables: tuple[str, ...]) -> PromptTemplate | None:
+    values = dict[str, str]()
+    for variable in variables:
+        key, equals, value = variable.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"--var {variable[:80]!r}: write NAME=TEXT")
+        values[key] = value
+    if name is None:
+        if values:
+            raise click.UsageError("--var is for a template: give one with --template")
+        return None
+    from llmring.cli.templates import read_template
+
+    return read_template(name, values)
 
 
-def _summary(response: LLMResponse, cost: dict[str, Any]) -> str:
-    """alias → model, tokens, time, cost."""
-    usage = response.usage
-    price = f"cost unknown: {cost['reason']}" if cost["total_cost"] is None else f"${cost['total_cost']:.6f}"
-    return (
-        f"{response.requested_model} → {response.provider}:{response.model}, "
-        f"{usage.prompt_tokens} + {usage.completion_tokens} tokens, {response.timing.latency or 0:.2f} s, {price}"
-    )
+def _read_attachments(sources: tuple[str, ...]) -> list[Part]:
+    if not sources:
+        return []
+    from llmring.cli.attachments import read_attachments
+
+    return read_attachments(sources)
 
 
-def _read_message(message: str | None) -> str:
-    if message == "-" or (message is None and not sys.stdin.isatty()):
-        text = sys.stdin.read()
-    elif message is None:
+def _read_message(message: str | None, attached: tuple[str, ...], template: PromptTemplate | None) -> str | None:
+    """The text to send; None where there is to be a conversation."""
+    from llmring.cli import piped
+
+    is_free = "-" not in attached  # stdin is not an attachment's already
+    if message == "-" and not is_free:
+        raise click.UsageError("MESSAGE - and -a - both want stdin")
+    # Whether there is something to send without any words.
+    complete = bool(attached) or (template is not None and template.is_whole)
+    if message == "-":
+        text = piped.read_text()
+    elif message is not None:
+        beside = piped.read_text_beside() if is_free else ""
+        text = f"{message}\n\n{beside}" if beside.strip() else message
+    elif piped.is_terminal():
+        if template is None or not template.is_whole:
+            return None
         text = ""
+    elif complete:
+        text = piped.read_text_beside() if is_free else ""
     else:
-        piped = sys.stdin.read() if _is_piped() else ""
-        text = f"{message}\n\n{piped}" if piped.strip() else message
-    if not text.strip():
+        text = piped.read_text()
+    if not text.strip() and not complete:
         raise click.UsageError("no message: give one, or pipe it in")
     return text
-
-
-def _is_piped() -> bool:
-    """Whether stdin is a pipe or a file, as opposed to a terminal, /dev/null, or a daemon's socket that never ends."""
-    try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)

@@ -8,30 +8,55 @@ import sys
 import click
 
 from llmring import __version__
-from llmring.cli.failures import INTERRUPTED, report
-from llmring.cli.output import quiet_pipes, show_warnings
+from llmring.cli.failures import BAD_INPUT, INTERRUPTED, CommandError, report
+from llmring.cli.output import quiet_pipes, showing_warnings
 
 # Loaded when asked for: `llmring aliases` must not pay for what `llmring chat` needs.
 COMMANDS = {
     "aliases": "llmring.cli.aliases",
     "chat": "llmring.cli.chat",
+    "completion": "llmring.cli.completion",
+    "doctor": "llmring.cli.doctor",
+    "explain": "llmring.cli.explain",
+    "info": "llmring.cli.info",
+    "list": "llmring.cli.list",
+    "providers": "llmring.cli.providers",
+    "registry": "llmring.cli.registry",
     "resolve": "llmring.cli.resolve",
 }
 
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        from llmring.cli.plugged import list_plugged
+
+        return sorted({*COMMANDS, *list_plugged(COMMANDS)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         module = COMMANDS.get(cmd_name)
-        return None if module is None else importlib.import_module(module).command
+        if module is not None:
+            return importlib.import_module(module).command
+        from llmring.cli.plugged import find_plugged
+
+        return find_plugged(cmd_name, COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        asked_for = not ctx.resilient_parsing and not args[0].startswith("-")
+        if asked_for and self.get_command(ctx, args[0]) is None:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f"did you mean {near[0]}?" if near else "see `llmring --help`"
+            raise CommandError(f"no command {args[0][:80]!r}", hint=hint)
+        return super().resolve_command(ctx, args)
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 unknown alias, profile or model, 2 bad input, 3 could not be determined (network, "
+    epilog="Exit codes: 0 fine, 1 an unknown name, or something to act on; 2 bad input, 3 could not be determined (network, "
     "credentials), 4 refused, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="llmring", message="%(prog)s %(version)s")
@@ -47,18 +72,29 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command line; returns its exit code."""
     quiet_pipes()
-    show_warnings()
+    as_json = _wants_json(arguments)
     try:
-        result = llmring.main(args=arguments, prog_name="llmring", standalone_mode=False)
+        with showing_warnings(as_json):
+            result = llmring.main(args=arguments, prog_name="llmring", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        # Only half a command line: what could follow is the best answer, and still none.
+        sys.stderr.write(error.format_message() + "\n")
+        return BAD_INPUT
     except Exception as error:
         # The edge of the program: what is ours becomes a line, anything else is a bug and keeps its traceback.
-        code = report(error)
+        code = report(error, as_json)
         if code is None:
             raise
         return code
     return result if isinstance(result, int) else 0
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    # Looked for by hand: a command line that click cannot read is an error too, and its script wants JSON of it.
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Writing for people and for pipes: stdout carries data, stderr talk. Model text is data: a terminal never obeys it."""
+"""Writing for people and for pipes: stdout carries data, stderr talk. Model text is data: a terminal never obeys it.
+
+With --json, what is said on stderr is JSON too: one object a line, whose one key says what it is: note, warning or error.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,49 @@ import logging
 import os
 import re
 import sys
-from typing import Any, TextIO
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TextIO, TypeAlias
+
+import click
 
 from llmring import env
 
 BROKEN_PIPE = 141  # what a shell says of a command that SIGPIPE ended: 128 + 13
 
+Label: TypeAlias = Literal["note", "warning", "error", "hint"]
+
 # All control characters but newline and tab: they could move the cursor, retitle the window, or hide text.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_STYLES: dict[Label, str] = {"error": "1;31", "warning": "33", "hint": "36", "note": "2"}
+# A last column narrower than this is no column: the table becomes a list. A guess.
+_NARROWEST_COLUMN = 16
 
 
 class _Talk(logging.Handler):
     """llmring's own warnings, as lines of talk."""
 
+    def __init__(self, as_json: bool) -> None:
+        super().__init__(logging.WARNING)
+        self._as_json = as_json
+
     def emit(self, record: logging.LogRecord) -> None:
-        say(f"{record.levelname.lower()}: {record.getMessage()}")
+        # Not asked of click's context: a warning may come from another thread.
+        _talk("warning", record.getMessage(), self._as_json)
 
 
-def show_warnings() -> None:
-    """What llmring logs as a warning is said on stderr."""
+@contextmanager
+def showing_warnings(as_json: bool) -> Generator[None]:
+    """Inside it, what llmring logs as a warning is said on stderr."""
     logger = logging.getLogger("llmring")
-    logger.addHandler(_Talk(logging.WARNING))
+    talk, propagated = _Talk(as_json), logger.propagate
+    logger.addHandler(talk)
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(talk)
+        logger.propagate = propagated
 
 
 def quiet_pipes() -> None:
@@ -37,6 +61,9 @@ def quiet_pipes() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+# Data
 
 
 def write(text: str) -> None:
@@ -57,29 +84,120 @@ def write_json(value: Any) -> None:
     write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def write_table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Columns, left-aligned, two spaces between them; no trailing blanks."""
-    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
-    for row in [head, *rows]:
-        write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n")
+def write_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns, left-aligned, two spaces between them; no trailing blanks.
+
+    On a terminal that is too narrow the last column is wrapped at its blanks, and where not even that fits, each row becomes a
+    short list. A pipe gets every row on one line.
+    """
+    table = [tuple(_one_line(cell) for cell in row) for row in [head, *rows]]
+    widths = [max(_width(row[column]) for row in table) for column in range(len(head))]
+    room = _columns() if sys.stdout.isatty() else sys.maxsize
+    left = room - sum(widths[:-1]) - 2 * (len(head) - 1)
+    if left < min(widths[-1], _NARROWEST_COLUMN):
+        write("\n".join(_as_list(table[0], row) for row in table[1:]))
+        return
+    for row in table:
+        start = "".join(_pad(cell, width) + "  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
+        first, *others = _wrap(row[-1], left) or [""]
+        write(f"{start}{first}".rstrip() + "\n")
+        for line in others:
+            write(" " * _width(start) + line + "\n")
+
+
+def _columns() -> int:
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
+
+
+def _as_list(head: tuple[str, ...], row: tuple[str, ...]) -> str:
+    return "".join(f"{name}: {cell}".rstrip() + "\n" for name, cell in zip(head, row, strict=True))
+
+
+def _wrap(text: str, room: int) -> list[str]:
+    """Lines of at most `room` columns, broken at blanks; a longer word has a line of its own."""
+    lines = list[str]()
+    for word in text.split():
+        if lines and _width(lines[-1]) + 1 + _width(word) <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _width(text: str) -> int:
+    """How many columns a terminal takes for it."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    wide = sum(east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(combining(letter) > 0 for letter in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+# Talk
+
+
+def note(text: str) -> None:
+    """One line of talk: `note: …`."""
+    _talk("note", text, _wants_json())
+
+
+def warn(text: str) -> None:
+    """One line of talk: `warning: …`."""
+    _talk("warning", text, _wants_json())
 
 
 def say(text: str) -> None:
-    """One line of talk."""
-    sys.stderr.write(_one_line(text) + "\n")
+    """One line of talk without a word before it; with --json, a note."""
+    if _wants_json():
+        _talk("note", text, as_json=True)
+    else:
+        _write_stderr(_one_line(text))
 
 
-def complain(label: str, text: str) -> None:
+def complain(label: Label, text: str) -> None:
     """`error: …` or `hint: …`, in colour on a terminal unless NO_COLOR is set."""
+    _talk(label, text, as_json=False)
+
+
+def complain_in_json(value: dict[str, Any]) -> None:
+    """One line of talk that is a JSON object."""
+    _write_stderr(json.dumps(value, ensure_ascii=False))
+
+
+def _talk(label: Label, text: str, as_json: bool) -> None:
+    if as_json:
+        complain_in_json({label: text})
+        return
     head = f"{label}:"
-    if _colours(sys.stderr):
-        head = f"\x1b[{'1;31' if label == 'error' else '36'}m{head}\x1b[0m"
-    sys.stderr.write(f"{head} {_one_line(text)}\n")
+    if colours(sys.stderr):
+        head = f"\x1b[{_STYLES[label]}m{head}\x1b[0m"
+    _write_stderr(f"{head} {_one_line(text)}")
+
+
+def _write_stderr(line: str) -> None:
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except (BrokenPipeError, ValueError):
+        pass  # nobody listens to talk, or stderr is closed: no reason to fail
+
+
+def _wants_json() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and context.params.get("as_json") is True
 
 
 def _one_line(text: str) -> str:
     return _CONTROL.sub("", " ".join(text.split()))
 
 
-def _colours(stream: TextIO) -> bool:
+def colours(stream: TextIO) -> bool:
+    """Whether this stream is a terminal, and NO_COLOR is not set."""
     return stream.isatty() and env.get(env.NO_COLOR) is None

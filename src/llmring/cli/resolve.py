@@ -7,16 +7,14 @@ from typing import Any
 
 import click
 
+from llmring.cli.options import complete_model, json_option, lock_options
 from llmring.cli.output import write, write_json
 
 
 @click.command("resolve")
-@click.argument("alias")
-@click.option("--profile", help="Profile of the lockfile.")
-@click.option("--lockfile", type=click.Path(), help="Lockfile to read.")
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object: the model, the whole pool, who has a key."
-)
+@click.argument("alias", shell_complete=complete_model)
+@lock_options
+@json_option("Print one JSON object: the model, the whole pool, who has a key.")
 def command(alias: str, profile: str | None, lockfile: str | None, as_json: bool) -> None:
     """Print the provider:model that ALIAS stands for.
 
@@ -39,5 +37,5 @@ async def _explain(alias: str, profile: str | None, lockfile: str | None) -> dic
         "profile": explained["profile"],
         "lockfile": explained["lock"],
         "model": explained["resolves_to"],
-        "pool": explained["candidates"],
+        "pool": [{name: member[name] for name in ("model", "credential", "why")} for member in explained["candidates"]],
     }

@@ -224,6 +224,7 @@ class Row:
         caps = self._texts("caps")
         for cap in caps or ():
             self._check_word("caps", cap, CAPS)
+        kind = self.word("retires_kind", ("earliest", "firm"))
         return ModelInfo(
             id=self.ref("id", name),
             caps=None if caps is None else frozenset(caps),
@@ -236,6 +237,7 @@ class Row:
             facts_source=self.text("facts_source"),
             pin=self.word("pin", PINS),
             retires=self.date("retires"),
+            retires_kind="earliest" if kind == "earliest" else "firm" if kind == "firm" else None,
         )
 
 

@@ -38,6 +38,10 @@ def require(module: str, package: str, needed_for: str) -> None:
 
 
 OPENAI_AVAILABLE: Final = is_installed("openai")
+"""Whether OpenAI's SDK is installed; only `.client` needs it."""
 ANTHROPIC_AVAILABLE: Final = is_installed("anthropic")
+"""Whether Anthropic's SDK is installed; only `.client` needs it."""
 GOOGLE_AVAILABLE: Final = is_installed("google.genai")
+"""Whether Google's SDK is installed; only `.client` needs it."""
 OLLAMA_AVAILABLE: Final = is_installed("ollama")
+"""Whether Ollama's SDK is installed; only `.client` needs it."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmring.providers.control.base import SDKClient
     from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
     from llmring.schemas.messages import MessageInput
+    from llmring.schemas.provider_options import VendorOptions
     from llmring.schemas.request import LLMRequest, RequestOptions
     from llmring.schemas.response import LLMResponse
 
@@ -143,6 +144,16 @@ class Caller(Protocol):
     async def embed(
         self, provider: BaseLLMProvider, input: str | Sequence[str], options: EmbeddingOptions | None, model: str | None
     ) -> EmbeddingResponse: ...
+
+    async def ask_json(
+        self,
+        provider: BaseLLMProvider,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        timeout_s: float,
+        deadline: float | None = None,
+    ) -> Any: ...
 
 
 RESPONSES: Final = "openai_responses"
@@ -313,6 +324,19 @@ class BaseLLMProvider:
     def _needs_key(self) -> bool:
         return self.row.auth != "none" and (bool(self.row.key_variables) or self._api_key is not None)
 
+    @property
+    def key_source(self) -> str | None:
+        """Where the key is from: a variable's name, with "./.env" where it stands there, or "api_key" for one given in code. None
+        where there is none, and where something else signs."""
+        if self.signer is not None:
+            return None
+        if self._api_key is not None:
+            return "api_key" if self._has_given_key else None
+        variable = self._key_variable()
+        if variable is None or not env.is_from_dotenv(variable, self._environ):
+            return variable
+        return f"{variable} in ./.env"
+
     def _key_variable(self) -> str | None:
         """The variable that holds the key."""
         return next((name for name in self.row.key_variables if env.get(name, self._environ) is not None), None)
@@ -385,6 +409,10 @@ class BaseLLMProvider:
                 self._only_responses.clear()
             known = self._only_responses[model] = re.fullmatch(pattern, model) is not None
         return known
+
+    async def prepare(self, options: VendorOptions, model: str, deadline: float | None) -> list[str]:
+        """What a provider does before a request that has `provider_options` is sent; warnings for the response. Most do nothing."""
+        return []
 
     def dialect_for(self, request: LLMRequest, model: str) -> Dialect:
         """The dialect to ask this model in. Raises ConfigurationError where the request wants Responses and the provider has none, and

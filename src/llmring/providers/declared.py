@@ -22,6 +22,7 @@ from llmring import env
 from llmring.exceptions import ConfigurationError
 from llmring.providers.auth.base import TokenProvider
 from llmring.providers.base import BaseLLMProvider, Caller, ProviderRow, normalize_base_url
+from llmring.providers.lmstudio import LMStudioProvider
 from llmring.providers.table import PROVIDERS
 from llmring.schemas.model_ref import PROVIDER_NAME
 from llmring.schemas.request import RequestOptions, check_extra_headers
@@ -31,9 +32,10 @@ from llmring.wire.table import get_dialect
 
 
 class Trust(Enum):
-    """Who wrote a declaration: the program itself, the user's own config file, or a file of the repository."""
+    """Who wrote a declaration: the program itself, an installed package, the user's own config file, or a file of the repository."""
 
     CODE = "LLMRing(providers=…)"
+    PLUGIN = "a plug-in"
     USER = "the user's config file"
     REPOSITORY = "the manifest"
 
@@ -43,12 +45,17 @@ class ProviderOptions:
     """A provider that is new, or a known one adjusted.
 
     like: a known provider that a new one takes everything from, so that two accounts have a name each.
-    base_url: default, the known provider's; needed for a new one. dialect: default "openai_chat".
-    api_key: in code only; files name the variable that holds it. key_variable: that variable. token_provider: in code only, a
-    function that gives a bearer token at each call, async or not, such as azure.identity's get_bearer_token_provider.
-    auth: "bearer" (default), "none", or "header:NAME". extra_headers: sent to this provider alone; may hold credentials.
-    organization: OpenAI-Organization. local: a server on the user's machine (long first token).
-    max_tokens, default_temperature: for requests to this provider where neither they nor the ring's defaults say anything.
+    base_url: default, the known provider's; needed for a new one.
+    dialect: default, the known provider's; "openai_chat" for a new one.
+    api_key: in code only; files name the variable that holds it. key_variable: that variable.
+    token_provider: in code only, a function that gives a bearer token at each call, async or not, such as azure.identity's
+    get_bearer_token_provider.
+    auth: "bearer" (default), "none", or "header:NAME".
+    extra_headers: sent to this provider alone; may hold credentials.
+    organization: goes into the header OpenAI-Organization.
+    local: whether it is a server on the user's machine (long first token).
+    max_tokens (tokens): cap on the answer, where neither the request nor the ring's defaults say anything.
+    default_temperature (0 or above): the same for the temperature.
     max_tokens_field: how the server spells the cap on the answer, max_tokens (default) or max_completion_tokens.
     """
 
@@ -69,18 +76,20 @@ class ProviderOptions:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredProvider:
-    """A declaration, checked: the row to use, and what the program gave for it."""
+    """A declaration, checked: the row to use, and what the program gave for it. declared_in: who wrote it, in words."""
 
     row: ProviderRow
     base_url: str | None = None
     api_key: Secret | None = None
     token_provider: TokenProvider | None = field(default=None, repr=False)
+    declared_in: str | None = None
 
     def make(self, *, environ: Mapping[str, str], scrubber: Scrubber, caller: Caller) -> BaseLLMProvider:
         """The provider itself."""
         if self.api_key is not None:
             scrubber.add(self.api_key)
-        return BaseLLMProvider(
+        kind = _KINDS.get(self.row.like or self.row.name, BaseLLMProvider)
+        return kind(
             self.row,
             environ=environ,
             scrubber=scrubber,
@@ -91,6 +100,8 @@ class DeclaredProvider:
         )
 
 
+# Providers that can do more than the others.
+_KINDS: Mapping[str, type[BaseLLMProvider]] = {"lmstudio": LMStudioProvider}
 _FIELDS = tuple(f.name for f in dataclasses.fields(ProviderOptions))
 _TYPES: Mapping[str, Any] = {
     "api_key": (str, Secret),
@@ -117,7 +128,7 @@ def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust)
         raise ConfigurationError(f"{where}: no base_url", hint="a provider that llmring does not know needs one")
     if options.api_key is not None and options.token_provider is not None:
         raise ConfigurationError(f"{where}: api_key and token_provider were both given", hint="give one of them")
-    if options.api_key is not None and trust is not Trust.CODE:
+    if options.api_key is not None and trust in (Trust.USER, Trust.REPOSITORY):
         raise ConfigurationError(f"{where}: api_key stands in a file", hint='name its variable: key_variable = "…"')
     row = _make_row(known, name, options, trust, where)
     return DeclaredProvider(
@@ -125,6 +136,7 @@ def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust)
         base_url=None if options.base_url is None else row.read_base_url(options.base_url),
         api_key=Secret(options.api_key) if isinstance(options.api_key, str) else options.api_key,
         token_provider=options.token_provider,
+        declared_in=trust.value,
     )
 
 

@@ -1,21 +1,26 @@
-"""The providers of one ring by name: those of the table, those that were declared, and objects of the user's own."""
+"""The providers of one ring by name: those of the table, those that were declared, objects of the user's own, and plug-ins'."""
 
 from __future__ import annotations
 
 import difflib
 import logging
 import re
+import threading
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmring.exceptions import ConfigurationError, ProviderNotFoundError
+from llmring.exceptions import ConfigurationError, MissingCredentialError, ProviderNotFoundError
+from llmring.plugins import PluginError
 from llmring.providers.base import BaseLLMProvider, Caller
 from llmring.providers.custom import Provider, is_provider
 from llmring.providers.declared import DeclaredProvider, ProviderOptions, Trust, declare
 from llmring.providers.table import PROVIDERS
 from llmring.schemas.model_ref import PROVIDER_NAME, ModelRef
-from llmring.secret import Scrubber
+from llmring.secret import Scrubber, safe_url
 from llmring.wire.base import ModelFacts, Target
+
+if TYPE_CHECKING:
+    from llmring.providers.plugged import ProviderPlugins
 
 _log = logging.getLogger("llmring.providers")
 
@@ -40,6 +45,10 @@ class Roster:
         self._made: dict[str, BaseLLMProvider] = {}
         self._custom: dict[str, Provider] = {}
         self._replaced: list[BaseLLMProvider | Provider] = []
+        self._plugins: ProviderPlugins | None = None
+        self._origins: dict[str, str] = {}  # of plug-ins that were taken, in words
+        self._refused: set[str] = set()
+        self._guard = threading.RLock()
 
     def register(self, name: str, given: ProviderOptions | Mapping[str, Any] | BaseLLMProvider | Provider) -> None:
         """Adds a provider, or takes the place of the one of this name; calls under way end with the old one.
@@ -66,6 +75,7 @@ class Roster:
             )
 
     def _forget(self, name: str) -> None:
+        self._origins.pop(name, None)
         for known in (self._made, self._custom):
             old = known.pop(name, None)
             if old is not None:
@@ -85,19 +95,67 @@ class Roster:
 
     def find_custom(self, name: str) -> Provider | None:
         """The user's own object of this name, None where the name is a provider of llmring's, or of nobody's."""
-        return self._custom.get(name)
+        found = self._custom.get(name)
+        # A pool's models are not looked up when an alias is: this may be the first that is heard of a plug-in's.
+        if found is None and name not in PROVIDERS and self.knows(name):
+            return self._custom.get(name)
+        return found
 
     def _make(self, name: str) -> BaseLLMProvider:
         declared = self._declared.get(name)
         if declared is None:
             row = PROVIDERS.get(name)
+            if row is None and self._plug_in(name):
+                return self.get(name)
             if row is None:
                 raise _unknown_provider(name, self.names())
             declared = DeclaredProvider(row)
         return declared.make(environ=self._environ, scrubber=self._scrubber, caller=self._caller)
 
     def knows(self, name: str) -> bool:
-        return name in PROVIDERS or name in self._declared or name in self._made or name in self._custom
+        return name in PROVIDERS or self._is_given(name) or self._plug_in(name)
+
+    def _is_given(self, name: str) -> bool:
+        return name in self._declared or name in self._made or name in self._custom
+
+    def _plug_in(self, name: str) -> bool:
+        """Whether an installed package provides this name, which nobody else has; it does from now on. A broken one is told once."""
+        if name in self._refused:
+            return False
+        with self._guard:
+            if self._is_given(name):  # by another thread, meanwhile
+                return True
+            plugin = self._find_plugins().find(name)
+            if plugin is None:
+                return False
+            from llmring.providers.plugged import load_provider
+
+            try:
+                given = load_provider(plugin)
+            except PluginError as error:
+                self._refused.add(name)
+                _log.warning("%s", error)
+                return False
+            if isinstance(given, DeclaredProvider):
+                self._declared[name] = given
+            elif isinstance(given, BaseLLMProvider):
+                self._made[name] = given
+            else:
+                self._custom[name] = given
+            self._origins[name] = f"the plug-in of {plugin.package} {plugin.version}"
+            return True
+
+    def _find_plugins(self) -> ProviderPlugins:
+        if self._plugins is None:
+            from llmring.providers.plugged import ProviderPlugins
+
+            self._plugins = ProviderPlugins()
+        return self._plugins
+
+    def plug_in_all(self) -> None:
+        """Loads the providers of every plug-in, but those whose names others have."""
+        for plugin in self._find_plugins().list():
+            self.knows(plugin.name)
 
     def knows_model(self, ref: ModelRef) -> bool:
         """Whether the provider's row has something to say of this model."""
@@ -126,7 +184,7 @@ class Roster:
     def explain_credential(self, name: str) -> tuple[bool, str]:
         """The same, with the reason."""
         if name in self._custom:
-            return True, "a provider of your own"
+            return True, self._origins.get(name, "a provider of your own")
         if not self.knows(name):
             return False, f"provider {name} is not known"
         provider = self.get(name)
@@ -140,8 +198,36 @@ class Roster:
             )
         variables = " or ".join(provider.row.key_variables)
         if provider.has_credential():
-            return True, f"has a key ({variables})" if variables else "needs no key"
+            return True, f"has a key ({provider.key_source})" if provider.key_source else "needs no key"
         return False, f"{variables or 'api_key'} is not set"
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """What is known of a provider, as JSON data; no key, and no URL that may hold one. Raises ProviderNotFoundError."""
+        has_credential, why = self.explain_credential(name)
+        told: dict[str, Any] = {"name": name, "credential": has_credential, "why": why}
+        if name in self._custom:
+            return told | {"declared_in": self._origins.get(name, "LLMRing(providers=…)")}
+        provider = self.get(name)
+        row, url, problem = provider.row, None, None
+        try:
+            url = safe_url(provider.base_url)
+        except (ConfigurationError, MissingCredentialError) as error:
+            problem = str(error)
+        declared = self._declared.get(name)
+        # An object that the program made itself is in neither list.
+        origin = "built in" if name in PROVIDERS and provider.row is PROVIDERS[name] else "LLMRing(providers=…)"
+        if declared is not None and declared.declared_in is not None:
+            origin = declared.declared_in
+        return told | {
+            "dialect": row.dialect,
+            "base_url": None if url is None else str(url),
+            "problem": problem,
+            "key_variables": list(row.key_variables),
+            "key_source": provider.key_source,
+            "declared_in": self._origins.get(name, origin),
+            "untrusted": row.untrusted,
+            "local": row.local,
+        }
 
     async def close(self) -> None:
         """Closes every provider, the user's own included."""
@@ -150,6 +236,22 @@ class Roster:
                 await provider.close()
             except Exception as error:  # somebody else's code, or an SDK's: the others are closed all the same
                 _log.warning("provider %s could not be closed: %s", provider.name, type(error).__name__)
+
+
+def refuse_plugin_names(declared: Iterable[str]) -> None:
+    """Raises ConfigurationError where a repository's file declares a provider that an installed package provides: it would take over
+    requests, and perhaps a key, that are meant for that one.
+    """
+    from llmring.plugins import PROVIDERS as GROUP
+    from llmring.plugins import find_plugins
+
+    plugins = {plugin.name: plugin for plugin in find_plugins(GROUP)}
+    for name in declared:
+        if name in plugins:
+            raise ConfigurationError(
+                f"provider {name!r} in the manifest: {plugins[name]} provides it",
+                hint="give it another name in the manifest",
+            )
 
 
 def _unknown_provider(name: str, known: list[str]) -> ProviderNotFoundError:

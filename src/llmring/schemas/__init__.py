@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         AnthropicOptions,
         CohereEmbeddingOptions,
         GoogleOptions,
+        LMStudioOptions,
         OllamaOptions,
         OpenAIOptions,
     )
@@ -46,6 +47,7 @@ __all__ = [
     "ImagePart",
     "LLMRequest",
     "LLMResponse",
+    "LMStudioOptions",
     "Message",
     "MessageInput",
     "ModelRef",
@@ -91,6 +93,7 @@ _load = lazy_names(
             "AnthropicOptions",
             "CohereEmbeddingOptions",
             "GoogleOptions",
+            "LMStudioOptions",
             "OllamaOptions",
             "OpenAIOptions",
         ),

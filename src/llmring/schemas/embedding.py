@@ -28,9 +28,11 @@ class EmbeddingOptions:
 
     input_type: what the vectors are for; providers that tell queries from documents put them into different places.
     truncate: what happens to a text that is too long: cut at the start, at the end, or refused ("none").
-    dimensions: length of each vector, where the model can be asked for one. encoding_format: how vectors travel; "base64" is
-    shorter, and both are decoded to floats. extra_params: put into the body as they are.
-    provider_options: what one vendor alone has, typed. timeout: seconds for the whole reply.
+    dimensions (numbers): length of each vector, where the model can be asked for one.
+    encoding_format: how vectors travel; "base64" is shorter, and both are decoded to floats.
+    extra_params: put into the body as they are.
+    provider_options: what one vendor alone has, typed.
+    timeout (seconds): for the whole reply.
     """
 
     input_type: EmbeddingInputType | None = None

@@ -100,15 +100,10 @@ class Message(BaseModel):
     @classmethod
     def _leave_empty_reply_fields(cls, data: object) -> object:
         """OpenAI's replies carry fields that requests do not take; users append whole replies to their lists."""
-        if not isinstance(data, Mapping):
+        if type(data) is not dict and not isinstance(data, Mapping):  # most are dicts; asking for a Mapping is slow
             return data
         given = cast("Mapping[str, Any]", data)
-        if _REPLY_FIELDS.isdisjoint(given):
-            return given
-        kept = {name: value for name, value in given.items() if value or name not in _REPLY_FIELDS}
-        if kept.get("content") is None and isinstance(kept.get("refusal"), str):
-            kept["content"] = kept.pop("refusal")
-        return kept
+        return given if _REPLY_FIELDS.isdisjoint(given) else _without_reply_fields(given)
 
     @field_validator("content", mode="before")
     @classmethod
@@ -138,7 +133,7 @@ class Message(BaseModel):
     def _has_what_its_role_needs(self) -> Message:
         if self.role is Role.TOOL and self.tool_call_id is None and not self._has_outputs():
             raise ValueError("a tool message needs tool_call_id: the id of the call that it answers")
-        if self.content in (None, []) and not (self.role is Role.ASSISTANT and self.tool_calls):
+        if not self.content and self.content != "" and not (self.role is Role.ASSISTANT and self.tool_calls):
             raise ValueError("content may be None or [] only on an assistant message that has tool_calls")
         return self
 
@@ -195,6 +190,13 @@ class Message(BaseModel):
         """Reads our shape and OpenAI's. Raises pydantic's ValidationError for anything else, and for the path of an image: stored
         and received messages hold their images; a path is for `Message(content=…)`."""
         return cls.model_validate(dict(data), context=FOREIGN)
+
+
+def _without_reply_fields(given: Mapping[str, Any]) -> JSONDict:
+    kept = {name: value for name, value in given.items() if value or name not in _REPLY_FIELDS}
+    if kept.get("content") is None and isinstance(kept.get("refusal"), str):
+        kept["content"] = kept.pop("refusal")
+    return kept
 
 
 @runtime_checkable

@@ -70,6 +70,7 @@ Part: TypeAlias = Annotated[
     TextPart | ImagePart | FilePart | ThinkingPart | ProviderPart | ToolUsePart | ToolOutputPart,
     Field(discriminator="type"),
 ]
+"""A piece of a message's content, told apart by its `type`."""
 
 # An image may be given under one of these, in place of `url` and `data`.
 _IMAGE_KEYS = ("image_path", "image_pil", "image_url", "image_base64")

@@ -19,8 +19,9 @@ from llmring.exceptions import ConfigurationError
 class VendorOptions:
     """What one vendor's options have in common. providers: the names of those that take them.
 
-    Names of a body may be paths: `text.verbosity` is the key `verbosity` of the object `text`. Each class has a field `vendor`, by
-    which a request that is read from JSON gets the options that it was written with.
+    Names of a body may be paths: `text.verbosity` is the key `verbosity` of the object `text`.
+
+    vendor: by it a request that is read from JSON gets the options that it was written with. It has one value.
     """
 
     providers: ClassVar[frozenset[str]]
@@ -55,7 +56,7 @@ class VendorOptions:
     def _given(self) -> Iterator[tuple[str, Any]]:
         for option in dataclasses.fields(self):
             value = getattr(self, option.name)
-            if value is not None and option.name != "vendor" and not option.metadata.get("header"):
+            if value is not None and option.name != "vendor" and not option.metadata:
                 yield option.name, list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
 
 
@@ -74,11 +75,29 @@ _OPENAI_RESPONSES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAIOptions(VendorOptions):
-    """OpenAI's own settings, at OpenAI and Azure. logit_bias, prediction and web_search_options are Chat Completions' alone;
-    previous_response_id and what follows it, Responses' alone."""
+    """OpenAI's own settings, at OpenAI and Azure. Some are for one of its two APIs alone, see `LLMRequest.use_responses_api`.
 
-    providers: ClassVar = frozenset({"openai", "azure"})
-    words: ClassVar = {
+    store: whether OpenAI keeps the answer.
+    metadata: texts by name, kept with the answer at OpenAI.
+    verbosity: how much is said.
+    prompt_cache_key: requests with the same key are likelier to meet the same prompt cache.
+    prompt_cache_retention: how long a cached prefix may stay; OpenAI calls it deprecated.
+    safety_identifier: an opaque id of your user, by which OpenAI tells misuse apart.
+    user: an older form of prompt_cache_key and safety_identifier.
+    logit_bias: -100 to 100 by token id: makes a token less or more likely. Chat Completions alone.
+    prediction: what most of the answer is known to be, for speed. Chat Completions alone.
+    web_search_options: searches the web for the answer. Chat Completions alone.
+    previous_response_id: the answer that this request goes on from. Responses alone.
+    conversation: the conversation, kept at OpenAI, that this belongs to. Responses alone.
+    include: what else the answer should hold. Responses alone.
+    truncation: "auto" drops the oldest items where the prompt is too long, "disabled" refuses. Responses alone.
+    max_tool_calls (calls): of the provider's own tools, all together. Responses alone.
+    context_management: how a long context is shortened. Responses alone.
+    reasoning_summary: whether and how long thinking is summed up. Responses alone.
+    """
+
+    providers: ClassVar[frozenset[str]] = frozenset({"openai", "azure"})
+    words: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "openai_chat": {name: name for name in (*_OPENAI_BOTH, *_OPENAI_CHAT)},
         "openai_responses": {name: name for name in (*_OPENAI_BOTH, *_OPENAI_RESPONSES)}
         | {"verbosity": "text.verbosity", "reasoning_summary": "reasoning.summary"},
@@ -106,11 +125,19 @@ class OpenAIOptions(VendorOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnthropicOptions(VendorOptions):
-    """Anthropic's own settings, at Anthropic and in the clouds. betas: names for the `anthropic-beta` header.
-    user_id: an opaque id of your user, `metadata.user_id` of the API."""
+    """Anthropic's own settings, at Anthropic and in the clouds.
 
-    providers: ClassVar = frozenset({"anthropic", "vertex_anthropic", "bedrock_anthropic"})
-    words: ClassVar = {
+    betas: names for the `anthropic-beta` header.
+    container: the container, kept at Anthropic, that code runs in.
+    context_management: how a long context is shortened.
+    inference_geo: the region that the model runs in.
+    mcp_servers: MCP servers that Anthropic calls.
+    speed: "fast" asks for faster output, at the models that have it.
+    user_id: an opaque id of your user, `metadata.user_id` of the API.
+    """
+
+    providers: ClassVar[frozenset[str]] = frozenset({"anthropic", "vertex_anthropic", "bedrock_anthropic"})
+    words: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "anthropic_messages": {
             name: name for name in ("container", "context_management", "inference_geo", "mcp_servers", "speed")
         }
@@ -132,11 +159,18 @@ class AnthropicOptions(VendorOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleOptions(VendorOptions):
-    """Google's own settings, for Gemini at Google and on Vertex AI. safety_settings: dicts of `category` and `threshold`.
-    cached_content: the name of a cache. labels: for bills, on Vertex AI. thinking_budget: tokens; -1 lets the model decide."""
+    """Google's own settings, for Gemini at Google and on Vertex AI.
 
-    providers: ClassVar = frozenset({"google", "vertex"})
-    words: ClassVar = {
+    safety_settings: dicts of `category` and `threshold`.
+    cached_content: the name of a cache.
+    labels: for bills, on Vertex AI.
+    media_resolution: how closely images and videos are looked at.
+    response_modalities: what the answer may be made of.
+    thinking_budget (tokens): at most so much thinking; 0 for none, -1 lets the model decide.
+    """
+
+    providers: ClassVar[frozenset[str]] = frozenset({"google", "vertex"})
+    words: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "gemini_generate": {
             "safety_settings": "safetySettings",
             "cached_content": "cachedContent",
@@ -172,10 +206,24 @@ _OLLAMA = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OllamaOptions(VendorOptions):
-    """Ollama's own settings. keep_alive: how long the model stays loaded, seconds or "5m"; num_ctx: tokens of context."""
+    """Ollama's own settings. Names and units are those of https://github.com/ollama/ollama/blob/main/docs/modelfile.md and of the
+    package ollama 0.6 (2026-11-21).
 
-    providers: ClassVar = frozenset({"ollama"})
-    words: ClassVar = {
+    keep_alive (seconds): how long the model stays loaded; or a text such as "5m".
+    num_ctx (tokens): the context window.
+    num_batch (tokens): read at a time.
+    num_gpu (layers): of the model, on graphics cards; 0 for none.
+    num_thread (threads): for computing.
+    num_keep (tokens): of the prompt that stay when the window is full.
+    main_gpu (number of the card): the graphics card that does what is not shared out.
+    repeat_last_n (tokens): how far back repetition is looked for; 0 for not at all, -1 for the whole window.
+    repeat_penalty (factor): above 1 against repetition.
+    typical_p (0 to 1): draws from tokens that are about as likely as is typical.
+    use_mmap: whether the model's file is mapped into memory.
+    """
+
+    providers: ClassVar[frozenset[str]] = frozenset({"ollama"})
+    words: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "ollama_chat": {"keep_alive": "keep_alive"} | {name: f"options.{name}" for name in _OLLAMA},
     }
 
@@ -194,12 +242,34 @@ class OllamaOptions(VendorOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CohereEmbeddingOptions(VendorOptions):
-    """Cohere's own settings for embeddings. max_tokens: how much of each text counts; priority: 0, the default and first, to 999.
-    https://docs.cohere.com/reference/embed (2026-11-21)"""
+class LMStudioOptions(VendorOptions):
+    """LM Studio's own settings. https://lmstudio.ai/docs/developer/core/ttl-and-auto-evict (2026-11-21)
 
-    providers: ClassVar = frozenset({"cohere"})
-    words: ClassVar = {"cohere_embed": {"max_tokens": "max_tokens", "priority": "priority"}}
+    ttl (seconds): how long without a request until a model that this one loads is unloaded again.
+    unload_others: whether every other language model is unloaded before the request is sent; where that fails, it is sent all
+    the same, with a warning.
+    """
+
+    providers: ClassVar[frozenset[str]] = frozenset({"lmstudio"})
+    words: ClassVar[Mapping[str, Mapping[str, str]]] = {"openai_chat": {"ttl": "ttl"}}
+
+    vendor: Literal["lmstudio"] = "lmstudio"
+    ttl: int | None = None
+    unload_others: bool | None = field(default=None, metadata={"beside": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CohereEmbeddingOptions(VendorOptions):
+    """Cohere's own settings for embeddings: https://docs.cohere.com/reference/embed (2026-11-21).
+
+    max_tokens (tokens): how much of each text counts.
+    priority (0 to 999): who comes first when Cohere is busy; 0, its default, is first.
+    """
+
+    providers: ClassVar[frozenset[str]] = frozenset({"cohere"})
+    words: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "cohere_embed": {"max_tokens": "max_tokens", "priority": "priority"}
+    }
 
     vendor: Literal["cohere"] = "cohere"
     max_tokens: int | None = None

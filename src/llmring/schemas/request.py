@@ -22,7 +22,13 @@ from pydantic import (
 
 from llmring.exceptions import ConfigurationError
 from llmring.schemas.messages import JSONDict, Message, MessageInput, spread_messages
-from llmring.schemas.provider_options import AnthropicOptions, GoogleOptions, OllamaOptions, OpenAIOptions
+from llmring.schemas.provider_options import (
+    AnthropicOptions,
+    GoogleOptions,
+    LMStudioOptions,
+    OllamaOptions,
+    OpenAIOptions,
+)
 
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex", "priority"]
@@ -31,16 +37,17 @@ PromptCache: TypeAlias = Literal[
 ]
 PromptCacheTTL: TypeAlias = Literal["5m", "1h"]
 CacheMode: TypeAlias = Literal["use", "refresh", "read_only", "off"]
-ChatOptions: TypeAlias = OpenAIOptions | AnthropicOptions | GoogleOptions | OllamaOptions
+ChatOptions: TypeAlias = OpenAIOptions | AnthropicOptions | GoogleOptions | OllamaOptions | LMStudioOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait, in seconds; None = no limit.
+    """How long to wait; None = no limit.
 
-    connect: until the connection stands. first_token: from sending until the first content of a stream, and between
-    contents after that. idle: between any two events of a stream; keep-alive pings count as events here, not above.
-    total: for an unstreamed reply as a whole.
+    connect (seconds): until the connection stands.
+    first_token (seconds): from sending until the first content of a stream, and between contents after that.
+    idle (seconds): between any two events of a stream; keep-alive pings count as events here, not above.
+    total (seconds): for an unstreamed reply as a whole.
     """
 
     connect: float | None = 5.0
@@ -57,8 +64,12 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputerUse:
-    """Lets a model that can work a computer look at a screen of this size, in pixels, and ask for clicks and keys: the calls come
-    as tool calls, and nothing is done by itself. environment: what kind of screen, where the provider wants to know."""
+    """Lets a model that can work a computer look at a screen of this size and ask for clicks and keys: the calls come as tool calls,
+    and nothing is done by itself.
+
+    display_width, display_height (pixels): the size of the screen.
+    environment: what kind of screen, where the provider wants to know.
+    """
 
     display_width: int = 1024
     display_height: int = 768
@@ -69,8 +80,14 @@ class ComputerUse:
 class SamplingParams:
     """How an answer is drawn. Everything at None is left to the provider.
 
-    max_new_tokens is accepted as another spelling of max_tokens. json_mode asks for a JSON object.
-    strict_tools makes tool arguments follow their schema where the provider can.
+    temperature (0 or above): each provider's own upper limit is checked before sending.
+    top_p (0 to 1): draws from the likeliest tokens that together have this probability.
+    max_tokens (tokens): cap on the answer. max_new_tokens (tokens): another spelling of max_tokens.
+    json_mode: True asks for a JSON object.
+    reasoning_effort: how much to think; "none" disables.
+    logprobs: True asks for token log probabilities.
+    top_logprobs (tokens, 0 to 20): how many alternatives are listed for each token.
+    strict_tools: True makes tool arguments follow their schema where the provider can.
     """
 
     temperature: float | None = None
@@ -124,21 +141,37 @@ class LLMRequest(BaseModel):
 
     model: an alias of the lockfile, or `provider:model`.
     messages: text, a message, a dict, or a list of these; read into a list of `Message`.
-    temperature: ≥ 0; each provider's own upper limit is checked before sending. top_p: 0 to 1.
-    max_tokens: cap on the answer, in tokens. stop: texts that end the answer; [] disables an instance default.
+    temperature (0 or above): each provider's own upper limit is checked before sending.
+    top_p (0 to 1): draws from the likeliest tokens that together have this probability.
+    top_k (tokens): draws from this many likeliest tokens.
+    max_tokens (tokens): cap on the answer.
+    stop: texts that end the answer; [] disables an instance default.
     response_format: "text", "json_object", a JSON schema, `{"type": "json_schema", …}`, or a Pydantic model class.
-    tools: tool definitions in OpenAI's shape. tool_choice: "auto", "none", "required", or a tool's name.
-    reasoning_effort: how much to think; "none" disables. logprobs, top_logprobs (0 to 20): token log probabilities.
-    seed, top_k, frequency_penalty, presence_penalty, parallel_tool_calls: as vendors define them.
-    service_tier: the provider's class of service. prompt_cache: which prefix the provider should cache; prompt_cache_ttl: how long.
-    computer_use: a screen for models that can work one. use_responses_api: OpenAI's Responses in place of Chat Completions.
+    tools: tool definitions in OpenAI's shape.
+    tool_choice: "auto", "none", "required", or a tool's name.
+    parallel_tool_calls: False asks for one tool call at a time.
+    reasoning_effort: how much to think; "none" disables.
+    logprobs: True asks for token log probabilities.
+    top_logprobs (tokens, 0 to 20): how many alternatives are listed for each token.
+    seed (whole number): asks for the same answer again; no provider promises it.
+    frequency_penalty, presence_penalty (as the vendor says): against repetition, by how often or by whether a token came.
+    service_tier: the provider's class of service.
+    prompt_cache: which prefix the provider should cache. prompt_cache_ttl: how long it should.
+    computer_use: a screen for models that can work one.
+    use_responses_api: OpenAI's Responses in place of Chat Completions.
     background: the provider works on while we ask now and then; needs Responses. timeout bounds each question, deadline the whole.
-    provider_options: what one vendor alone has, typed: `OpenAIOptions`, `AnthropicOptions`, `GoogleOptions`, `OllamaOptions`.
-    cache_mode, cache_variant: how this request meets a response cache, where one is configured.
-    timeout: seconds for the whole reply (streams: for the first content), or `Timeouts`. deadline: seconds over all attempts.
+    provider_options: what one vendor alone has, typed: `OpenAIOptions`, `AnthropicOptions`, `GoogleOptions`, `OllamaOptions`,
+    `LMStudioOptions`.
+    cache_mode: how this request meets a response cache, where one is configured.
+    cache_variant (whole number): answers of different variants are cached apart.
+    timeout (seconds): for the whole reply (streams: for the first content), or `Timeouts`.
+    deadline (seconds): over all attempts.
     hide_thinking: True leaves reasoning out of streamed chunks; `response.reasoning` always has it.
-    sampling: a `SamplingParams`, read into the fields above that are not set. files: ids of registered files. metadata: yours; no provider sees it.
-    extra_params: put into the body as they are. extra_headers: sent along; never credentials.
+    sampling: a `SamplingParams`, read into the fields above that are not set.
+    files: ids of registered files.
+    metadata: yours; no provider sees it.
+    extra_params: put into the body as they are.
+    extra_headers: sent along; never credentials.
     """
 
     # Inputs are prompts: a validation error that quoted them would carry them into logs.
@@ -225,12 +258,11 @@ class LLMRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_fields(cls, data: Any) -> Any:
-        if isinstance(data, Mapping):
+        if type(data) is dict or isinstance(data, Mapping):  # most are keyword arguments; asking for a Mapping is slow
             given = cast("Mapping[str, Any]", data)
-            known = cls.model_fields  # pydantic makes this a call, too dear for every name
-            for name in given:
-                if name not in known:
-                    raise ValueError(_unknown_field(str(name), list(known)))
+            if not given.keys() <= cls.__pydantic_fields__.keys():
+                known = list(cls.__pydantic_fields__)
+                raise ValueError(_unknown_field(next(str(name) for name in given if name not in known), known))
             if given.get("sampling") is not None:
                 return _with_sampling(given)
         return cast("object", data)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCount:
-    """tokens: what the model would read. exact: whether the provider itself counted. model: `provider:model`. source: who says so."""
+    """tokens: what the model would read. exact: whether its provider counted them, or, for a text alone, its own published tokenizer;
+    else they are an estimate. model: `provider:model`. source: who says so."""
 
     tokens: int
     exact: bool

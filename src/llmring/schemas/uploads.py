@@ -12,9 +12,10 @@ class FileUploadStrategy:
     """Opts a ring into uploading files: `LLMRing(upload_strategy=FileUploadStrategy())`. Without one, files go along with the
     request, and only what would burst a vendor's limit on requests is uploaded.
 
-    size_threshold: files larger than this many bytes are uploaded, whoever the provider is. auto_upload_openai,
-    auto_upload_anthropic: smaller ones too, at these vendors. delete_at_close: whether the ring deletes what it uploaded when it
-    is closed; default, it is kept, and `ring.uploaded_files()` lists it.
+    size_threshold (bytes): larger files are uploaded, whoever the provider is.
+    auto_upload_openai, auto_upload_anthropic: whether smaller ones are too, at these vendors.
+    delete_at_close: whether the ring deletes what it uploaded when it is closed; otherwise it is kept, and
+    `ring.uploaded_files()` lists it.
     """
 
     size_threshold: int = 5 * 1024 * 1024

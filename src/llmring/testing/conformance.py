@@ -190,18 +190,23 @@ async def check_provider(
     embedding_model: str | None = None,
     repeats: bool = False,
     options: dict[str, Any] | None = None,
+    timeout_s: float = 300.0,
 ) -> None:
-    """Runs every check, and closes the provider. The arguments are those of `Subject`.
+    """Runs every check, and closes the provider. The arguments are those of `Subject`. timeout_s: for each check, default 300 s,
+    in which a slow server of one's own has loaded its model.
 
     Raises AssertionError that lists every check that failed, and why.
     """
     subject = Subject(model=model, embedding_model=embedding_model, repeats=repeats, options=options or {})
     failures: list[str] = []
     for check in CHECKS:
+        timeout = asyncio.timeout(timeout_s)
         try:
-            await check(provider, subject)
+            async with timeout:
+                await check(provider, subject)
         except Exception as error:  # somebody else's code: each check is told on its own
-            failures.append(f"{getattr(check, '__name__', check)}: {_tell(error)}")
+            why = f"did not end within {timeout_s:g} s" if timeout.expired() else _tell(error)
+            failures.append(f"{getattr(check, '__name__', check)}: {why}")
     if failures:
         lines = "\n  ".join(failures)
         raise AssertionError(f"{len(failures)} of {len(CHECKS)} checks failed:\n  {lines}")

@@ -245,6 +245,11 @@ class Dialect(Protocol):
         ...
 
 
+def object_or_none(value: object) -> dict[str, Any] | None:
+    """A JSON object of a parsed reply, None for anything else. JSON makes dicts of its own, never a subclass."""
+    return value if type(value) is dict else None  # pyright: ignore[reportUnknownVariableType]: JSON has text keys
+
+
 def read_count(value: object) -> int:
     """A number of tokens as a server says it; 0 for what is none, or more than any answer can have."""
     return value if type(value) is int and 0 < value <= MAX_COUNT else 0
@@ -260,7 +265,7 @@ def parse_json(data: bytes | str, what: str) -> Any:
     try:
         value: Any = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        if "limit exceeded" in error.msg:  # orjson 3.13: "depth limit exceeded"; before, "Recursion limit exceeded"
+        if "limit exceeded" in error.msg:  # "depth limit exceeded", since orjson 3.12
             raise ResponseTooLargeError(f"{what}: JSON nested deeper than {MAX_JSON_DEPTH} levels") from None
         raise MalformedResponseError(f"{what}: no JSON: {error}") from None
     if opened > MAX_JSON_DEPTH and _depth(value) > MAX_JSON_DEPTH:

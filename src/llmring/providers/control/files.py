@@ -53,16 +53,16 @@ async def upload_file(
         case "openai":
             # https://platform.openai.com/docs/api-reference/files/create (2026-11-21)
             work = client.files.create(file=(filename, data, media_type), purpose="user_data")
-            stored = await _ask(provider, what, work)
+            stored = await ask(provider, what, work)
             return StoredFile(stored.id, stored.id, stored.expires_at)
         case "anthropic":
             # https://docs.claude.com/en/api/files-create (2026-11-21)
-            stored = await _ask(provider, what, client.beta.files.upload(file=(filename, data, media_type)))
+            stored = await ask(provider, what, client.beta.files.upload(file=(filename, data, media_type)))
             return StoredFile(stored.id, stored.id, _seconds(stored.expires_at))
         case "google":
             # https://ai.google.dev/api/files (2026-11-21): kept for 48 hours
             config = {"mime_type": media_type, "display_name": filename}
-            stored = await _ask(provider, what, client.aio.files.upload(file=io.BytesIO(data), config=config))
+            stored = await ask(provider, what, client.aio.files.upload(file=io.BytesIO(data), config=config))
             return await _wait_until_active(provider, stored, sleep)
 
 
@@ -77,7 +77,7 @@ async def _wait_until_active(
             raise ProviderResponseError("the provider could not process the uploaded file")
         await sleep(_POLL_S)
         work = provider.client.aio.files.get(name=stored.name)
-        stored = await _ask(provider, "asking for an uploaded file", work)
+        stored = await ask(provider, "asking for an uploaded file", work)
     raise ProviderTimeoutError(f"the uploaded file was not ready within {_POLLS * _POLL_S:g} s")
 
 
@@ -92,7 +92,7 @@ async def delete_file(provider: BaseLLMProvider, api: FilesAPI, name: str) -> No
         case "google":
             work = client.aio.files.delete(name=name)
     try:
-        await _ask(provider, "deleting a file", work)
+        await ask(provider, "deleting a file", work)
     except ProviderError as error:
         if error.status != 404:
             raise
@@ -102,8 +102,8 @@ def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
 
 
-async def _ask(provider: BaseLLMProvider, what: str, work: Awaitable[T]) -> T:
-    """What the SDK gives. Its errors hold requests, and these hold keys: none of them leaves this function."""
+async def ask(provider: BaseLLMProvider, what: str, work: Awaitable[T]) -> T:
+    """What the SDK gives; raises ProviderError. The SDK's errors hold requests, and these hold keys: none of them leaves this function."""
     try:
         return await work
     except LLMRingError:

@@ -23,7 +23,7 @@ from llmring.schemas.events import (
     UsageReported,
 )
 from llmring.schemas.response import Citation, FinishReason, LLMResponse, Usage
-from llmring.wire.base import parse_json, read_count
+from llmring.wire.base import object_or_none, parse_json, read_count
 from llmring.wire.openai_chat.failures import classify_inline
 from llmring.wire.openai_chat.messages import DETAILS, NAME
 from llmring.wire.openai_chat.tool_calls import CallReader, text_or_none
@@ -61,24 +61,25 @@ def decode(body: bytes) -> list[Event]:
     Raises MalformedResponseError for what is no reply, ResponseTooLargeError for JSON past the depth cap, and the typed
     error for an `error` object that came with status 200.
     """
-    reply = parse_json(body, "reply")
-    if not isinstance(reply, dict):
+    fields = object_or_none(parse_json(body, "reply"))
+    if fields is None:
         raise MalformedResponseError("reply: JSON, but no object")
-    fields = cast("dict[str, Any]", reply)
     if fields.get("error"):
         raise classify_inline(fields["error"])
     choice = _first_choice(fields)
-    message = choice.get("message")
-    if not isinstance(message, dict):
+    message = object_or_none(choice.get("message"))
+    if message is None:
         raise MalformedResponseError("reply: its choice holds no message")
     events: list[Event] = [Started(text_or_none(fields.get("id")), text_or_none(fields.get("model")) or "")]
     reader = MessageReader(whole=True)
-    reader.read(cast("dict[str, Any]", message), events)
+    reader.read(message, events)
     reader.end(events)
-    read_logprobs(choice.get("logprobs"), events)
-    usage = fields.get("usage")
-    if isinstance(usage, dict):
-        events.append(UsageReported(read_usage(cast("dict[str, Any]", usage))))
+    logprobs = choice.get("logprobs")
+    if logprobs:
+        read_logprobs(logprobs, events)
+    usage = object_or_none(fields.get("usage"))
+    if usage is not None:
+        events.append(UsageReported(read_usage(usage)))
     events.append(finished(text_or_none(choice.get("finish_reason")), has_calls=reader.has_calls))
     return events
 
@@ -88,10 +89,9 @@ def _first_choice(fields: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(choices, list):
         raise MalformedResponseError("reply: no list of choices")
     for choice in cast("list[object]", choices):
-        if isinstance(choice, dict):
-            given = cast("dict[str, Any]", choice)
-            if given.get("index") in (0, None):
-                return given
+        given = object_or_none(choice)
+        if given is not None and not given.get("index"):
+            return given
     raise MalformedResponseError("reply: no choice with index 0")
 
 
@@ -134,10 +134,10 @@ class MessageReader:
 
     def read(self, message: Mapping[str, Any], events: list[Event]) -> None:
         # DeepSeek, vLLM and llama.cpp say `reasoning_content`, OpenRouter and Groq `reasoning`; some say the same in both.
-        reasoning = text_or_none(message.get("reasoning_content")) or text_or_none(message.get("reasoning"))
-        if reasoning:
+        thought, reasoning = message.get("reasoning_content"), message.get("reasoning")
+        if (thought or reasoning) and (text := text_or_none(thought) or text_or_none(reasoning)):
             self.thinking = True
-            events.append(ReasoningDelta(reasoning))
+            events.append(ReasoningDelta(text))
         details = message.get("reasoning_details")
         if isinstance(details, list):
             self._add_details(cast("list[object]", details))
@@ -147,8 +147,8 @@ class MessageReader:
                 self._read_parts(content, events)
             else:
                 self._say(content, events)
-        refusal = text_or_none(message.get("refusal"))
-        if refusal:
+        refusal = message.get("refusal")
+        if refusal and isinstance(refusal, str):
             self.end_thought(events)
             events.append(RefusalDelta(refusal))
         given = message.get("tool_calls")
@@ -264,18 +264,19 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 
     https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage
     """
-    prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    read_details, written_details = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    reasoning = _count(written_details, "reasoning_tokens")
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    read = object_or_none(usage.get("prompt_tokens_details"))
+    written = object_or_none(usage.get("completion_tokens_details"))
+    reasoning = _count(written.get("reasoning_tokens")) if written else 0
     # Reasoning is part of the completion, by OpenAI's definition and ours. Where a server's own total shows that it
     # counted reasoning on top, it is added, so that what was paid for is not lost.
-    if reasoning and _count(usage, "total_tokens") == prompt + completion + reasoning:
+    if reasoning and _count(usage.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
     return Usage(
         prompt,
         completion,
-        cache_read_tokens=_count(read_details, "cached_tokens"),
-        cache_write_tokens=_count(read_details, "cache_write_tokens"),
+        cache_read_tokens=_count(read.get("cached_tokens")) if read else 0,
+        cache_write_tokens=_count(read.get("cache_write_tokens")) if read else 0,
         reasoning_tokens=reasoning,
     )
 
@@ -283,9 +284,7 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
 _FLOATS_SKIP: Final = 2.0**53  # some servers count in floats, 12.0; from here on these skip whole numbers
 
 
-def _count(counts: object, name: str) -> int:
-    # JSON makes dicts and ints of its own, never a subclass; asking for Mapping takes three times as long.
-    value: Any = cast("dict[str, Any]", counts).get(name) if isinstance(counts, dict) else None
+def _count(value: object) -> int:
     if type(value) is float and value.is_integer() and value < _FLOATS_SKIP:
         value = int(value)
     return read_count(value)

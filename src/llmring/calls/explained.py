@@ -1,0 +1,74 @@
+"""What a call would do, told without doing it: which models, in which order, whose key, what is known of each. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llmring.calls.options import Defaults, provider_layer, request_layer
+from llmring.providers.roster import Roster
+from llmring.registry.facts import describe_model, find_standing, name_source
+from llmring.registry.layers import lay_over
+from llmring.registry.model_info import ModelInfo
+from llmring.resolver import Candidate, Resolution
+from llmring.schemas.request import LLMRequest
+
+
+def explain_call(
+    request: LLMRequest,
+    resolution: Resolution,
+    roster: Roster,
+    defaults: Defaults | None,
+    *,
+    now: float,
+    find_facts: Callable[[str], ModelInfo | None],
+) -> dict[str, Any]:
+    """The pool with who has a key and what is known of each model, and each option's layer, as JSON data.
+
+    now: seconds since the epoch. find_facts: what the registry knows of `provider:model`, asked where the lock is silent.
+    """
+    layers = request_layer(request) if defaults is None else defaults.layers(request)
+    members: list[dict[str, Any]] = []
+    has_first = False
+    for candidate in resolution.candidates:
+        has_credential, why = roster.explain_credential(candidate.ref.provider)
+        role = "passed over" if not has_credential else "stands by" if has_first else "tried first"
+        has_first = has_first or has_credential
+        told: dict[str, Any] = {"model": str(candidate.ref), "credential": has_credential, "why": why, "role": role}
+        told["effort"] = candidate.effort
+        told["options"] = _own_options(candidate, request, roster, defaults, layers)
+        members.append(told | _tell_facts(candidate.info, find_facts, now))
+    return {
+        "candidates": members,
+        "options": {name: {"value": value, "layer": layer} for name, (value, layer) in layers.items()},
+    }
+
+
+def _tell_facts(locked: ModelInfo, find_facts: Callable[[str], ModelInfo | None], now: float) -> dict[str, Any]:
+    known = name_source(locked, "the lockfile")
+    info = lay_over(known, find_facts(locked.id)) or known
+    standing = find_standing(info, now)
+    facts = describe_model(info)
+    del facts["model"]
+    return {"facts": facts, "standing": standing.state, "warnings": [] if standing.text is None else [standing.text]}
+
+
+def _own_options(
+    candidate: Candidate,
+    request: LLMRequest,
+    roster: Roster,
+    defaults: Defaults | None,
+    layers: dict[str, tuple[Any, str]],
+) -> dict[str, Any]:
+    """What is asked of this model beside the call's own options: its provider's defaults, and the effort that its name says."""
+    name = candidate.ref.provider
+    found: dict[str, tuple[Any, str]] = {}
+    row_defaults = None
+    if roster.knows(name) and roster.find_custom(name) is None:
+        row_defaults = roster.get(name).row.defaults
+    if row_defaults is not None:
+        laid = request if defaults is None else defaults.lay_under(request)
+        found = provider_layer(row_defaults, laid, None if defaults is None else defaults.extra_params)
+    if candidate.effort is not None and "reasoning_effort" not in layers | found:
+        found["reasoning_effort"] = (candidate.effort, "model name")
+    return {option: {"value": value, "layer": layer} for option, (value, layer) in found.items()}

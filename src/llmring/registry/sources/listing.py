@@ -1,0 +1,129 @@
+"""What a vendor's own listing says of its models: limits, capabilities, where each stands. Needs a key, and asks once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from llmring.registry.parse import FactSource, FactValue
+from llmring.registry.sources.base import LISTING, Reading, put
+
+if TYPE_CHECKING:
+    from llmring.providers.base import BaseLLMProvider
+    from llmring.providers.control.listing import ListingAPI
+
+_SAID_BY: Final[Mapping[ListingAPI, tuple[str, str]]] = {
+    "openai": ("OpenAI, GET /v1/models", "https://platform.openai.com/docs/api-reference/models/list"),
+    "anthropic": ("Anthropic, GET /v1/models", "https://platform.claude.com/docs/en/api/models/list"),
+    "google": ("Google, GET /v1beta/models", "https://ai.google.dev/api/models"),
+    "ollama": ("Ollama, GET /api/tags and POST /api/show", "https://docs.ollama.com/api/tags"),
+}
+_APIS: Final[Mapping[str, ListingAPI]] = {api: api for api in _SAID_BY}
+# Anthropic lists nothing but models that chat. The others list images, speech and much else beside them.
+_NAMES_MODELS: Final = ("anthropic",)
+_EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
+
+
+class VendorListing:
+    """The listings of OpenAI, Anthropic, Google and a local Ollama. `find`: the provider of a name, with its key."""
+
+    key = LISTING
+
+    def __init__(self, find: Callable[[str], BaseLLMProvider]) -> None:
+        self._find = find
+
+    async def read(self, provider: str, today: str) -> Reading | None:
+        """Raises ProviderError, and MissingCredentialError where there is no key."""
+        from llmring.providers.control.listing import list_models
+
+        api = _APIS.get(provider)
+        if api is None:
+            return None
+        what, url = _SAID_BY[api]
+        models: dict[str, dict[str, FactValue]] = {}
+        for row in await list_models(self._find(provider), api):
+            name: Any = row.get("name" if api in ("google", "ollama") else "id")
+            if isinstance(name, str):
+                models[name.removeprefix("models/")] = _FACTS_OF[api](row)
+        said_by = FactSource(what, url, today)
+        return Reading(LISTING, said_by, models, names_models=api in _NAMES_MODELS, dated=True)
+
+
+def _openai(row: Mapping[str, Any]) -> dict[str, FactValue]:
+    facts: dict[str, FactValue] = {}
+    put(facts, "retires", row.get("shutdown_date"))
+    if "retires" in facts:
+        put(facts, "retires_kind", "firm")
+    return facts
+
+
+def _anthropic(row: Mapping[str, Any]) -> dict[str, FactValue]:
+    facts: dict[str, FactValue] = {"category": "chat"}
+    put(facts, "lifecycle", row.get("lifecycle"))
+    put(facts, "deprecated", _day(row.get("deprecated_at")))
+    # Without a kind: "the schedule can be revised until retirement occurs", says its reference.
+    put(facts, "retires", _day(row.get("retires_at")))
+    put(facts, "max_input", row.get("max_input_tokens"))
+    put(facts, "max_output", row.get("max_tokens"))
+    caps = _table(row.get("capabilities"))
+    put(facts, "caps.vision", _supported(caps.get("image_input")))
+    put(facts, "caps.pdf", _supported(caps.get("pdf_input")))
+    put(facts, "caps.json_schema", _supported(caps.get("structured_outputs")))
+    put(facts, "caps.reasoning", _supported(caps.get("thinking")))
+    put(facts, "caps.web_search", _supported(_table(caps.get("server_tools")).get("web_search")))
+    effort = _table(caps.get("effort"))
+    if isinstance(effort.get("supported"), bool):
+        levels = [level for level in _EFFORTS if _supported(effort.get(level))] if effort["supported"] else []
+        put(facts, "reasoning_efforts", levels)
+    return facts
+
+
+def _google(row: Mapping[str, Any]) -> dict[str, FactValue]:
+    facts: dict[str, FactValue] = {}
+    actions: Any = row.get("supported_actions")
+    if isinstance(actions, list):
+        if "generateContent" in actions:
+            put(facts, "category", "chat")
+        elif "embedContent" in actions:
+            put(facts, "category", "embedding")
+    put(facts, "max_input", row.get("input_token_limit"))
+    put(facts, "max_output", row.get("output_token_limit"))
+    put(facts, "caps.reasoning", row.get("thinking"))
+    return facts
+
+
+def _ollama(row: Mapping[str, Any]) -> dict[str, FactValue]:
+    facts: dict[str, FactValue] = {}
+    given: Any = row.get("capabilities")
+    info = _table(row.get("info"))
+    architecture = info.get("general.architecture")
+    if isinstance(given, list):
+        # What `show` leaves out of this list, it cannot do.
+        caps = cast("list[Any]", given)
+        put(facts, "category", "embedding" if "embedding" in caps else "chat" if "completion" in caps else None)
+        for theirs, ours in (("tools", "tools"), ("vision", "vision"), ("thinking", "reasoning"), ("audio", "audio")):
+            put(facts, f"caps.{ours}", theirs in caps)
+    put(facts, "context_window", info.get(f"{architecture}.context_length"))
+    if facts.get("category") == "embedding":
+        put(facts, "dimensions", info.get(f"{architecture}.embedding_length"))
+    return facts
+
+
+_FACTS_OF: Final[Mapping[ListingAPI, Callable[[Mapping[str, Any]], dict[str, FactValue]]]] = {
+    "openai": _openai,
+    "anthropic": _anthropic,
+    "google": _google,
+    "ollama": _ollama,
+}
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _supported(value: Any) -> Any:
+    return _table(value).get("supported")
+
+
+def _day(value: Any) -> str | None:
+    return value[:10] if isinstance(value, str) else None

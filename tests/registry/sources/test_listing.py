@@ -1,0 +1,218 @@
+"""Vendors' own listings, asked through their SDKs over a real socket; the rows are as the vendors' references show them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from llmring import LLMRing
+from llmring.exceptions import ProviderAuthenticationError, ProviderError
+from llmring.registry.parse import FactValue
+from llmring.registry.sources.base import Reading
+from llmring.registry.sources.listing import VendorListing
+from llmring.testing.http_server import HTTPServer, Request, plain
+
+TODAY = "2026-11-21"
+YES, NO = {"supported": True}, {"supported": False}
+
+# https://platform.openai.com/docs/api-reference/models/list and the SDK's Model (openai 3.52.0)
+OPENAI = {
+    "object": "list",
+    "data": [
+        {"id": "gpt-old", "object": "model", "created": 1, "owned_by": "openai", "shutdown_date": "2026-12-11"},
+        {"id": "whisper-1", "object": "model", "created": 1, "owned_by": "openai"},
+    ],
+}
+# https://platform.claude.com/docs/en/api/models/list and the SDK's ModelInfo (anthropic 2.11.0)
+ANTHROPIC = {
+    "data": [
+        {
+            "id": "claude-tiny",
+            "type": "model",
+            "display_name": "Tiny",
+            "created_at": "2026-01-01T00:00:00Z",
+            "lifecycle": "deprecated",
+            "deprecated_at": "2026-09-30T00:00:00Z",
+            "retires_at": "2026-11-30T00:00:00Z",
+            "max_input_tokens": 200000,
+            "max_tokens": 64000,
+            "capabilities": {
+                "batch": YES,
+                "citations": YES,
+                "code_execution": NO,
+                "context_management": YES,
+                "effort": {"supported": True, "low": YES, "medium": YES, "high": YES, "max": YES, "xhigh": NO},
+                "image_input": YES,
+                "pdf_input": NO,
+                "server_tools": {"supported": True, "web_search": YES, "code_execution": NO},
+                "structured_outputs": YES,
+                "thinking": {
+                    "supported": True,
+                    "types": {"adaptive": YES, "between_tools": NO, "disabled": YES, "enabled": NO},
+                },
+            },
+        }
+    ],
+    "has_more": False,
+    "first_id": "claude-tiny",
+    "last_id": "claude-tiny",
+}
+# https://ai.google.dev/api/models
+GOOGLE = {
+    "models": [
+        {
+            "name": "models/gemini-tiny",
+            "version": "001",
+            "inputTokenLimit": 1048576,
+            "outputTokenLimit": 65536,
+            "supportedGenerationMethods": ["generateContent", "countTokens"],
+            "thinking": True,
+        },
+        {"name": "models/gemini-vectors", "inputTokenLimit": 2048, "supportedGenerationMethods": ["embedContent"]},
+    ]
+}
+# https://docs.ollama.com/api/tags and https://docs.ollama.com/api/show
+OLLAMA_TAGS = {"models": [{"name": "tiny:1b", "model": "tiny:1b"}, {"name": "vectors", "model": "vectors"}]}
+OLLAMA_SHOW = {
+    "tiny:1b": {
+        "capabilities": ["completion", "tools", "thinking"],
+        "model_info": {"general.architecture": "tiny", "tiny.context_length": 40960, "tiny.embedding_length": 2048},
+    },
+    "vectors": {
+        "capabilities": ["embedding"],
+        "model_info": {"general.architecture": "bert", "bert.context_length": 2048, "bert.embedding_length": 768},
+    },
+}
+
+
+class Vendors:
+    """All four, on one port."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+        self.pages: dict[str, Any] = {}
+
+    def answer(self, request: Request) -> list[bytes]:
+        path = request.target.partition("?")[0]
+        if self.refuses:
+            return [plain(401, {"Content-Type": "application/json"}, b'{"error": {"message": "no such key"}}')]
+        if path in self.pages:
+            found: Any = self.pages[path]
+        elif path == "/v1/models":
+            found = ANTHROPIC if "anthropic-version" in request.headers else OPENAI
+        elif path == "/v1beta/models":
+            found = GOOGLE
+        elif path == "/api/tags":
+            found = OLLAMA_TAGS
+        else:
+            found = OLLAMA_SHOW[json.loads(request.body)["model"]]
+        return [plain(200, {"Content-Type": "application/json"}, json.dumps(found).encode())]
+
+
+@pytest.fixture
+def vendors() -> Vendors:
+    return Vendors()
+
+
+@pytest.fixture
+async def listing(vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[VendorListing]:
+    async with AsyncExitStack() as stack:
+        server = HTTPServer(vendors.answer)
+        await server.start()
+        stack.push_async_callback(server.close)
+        url = f"http://127.0.0.1:{server.port}"
+        for name, path in (("OPENAI", "/v1"), ("ANTHROPIC", ""), ("GOOGLE_GEMINI", ""), ("OLLAMA", "")):
+            monkeypatch.setenv(f"{name}_BASE_URL", url + path)
+        monkeypatch.setenv("OLLAMA_HOST", url)
+        for name in ("OPENAI", "ANTHROPIC", "GEMINI"):
+            monkeypatch.setenv(f"{name}_API_KEY", "sk-test-0123456789abcdefghij")
+        ring = await stack.enter_async_context(LLMRing(origin="test"))
+        yield VendorListing(ring.get_provider)
+
+
+SAID: list[tuple[str, Mapping[str, Mapping[str, FactValue]]]] = [
+    ("openai", {"gpt-old": {"retires": "2026-12-11", "retires_kind": "firm"}, "whisper-1": {}}),
+    (
+        "anthropic",
+        {
+            "claude-tiny": {
+                "category": "chat",
+                "lifecycle": "deprecated",
+                "deprecated": "2026-09-30",
+                "retires": "2026-11-30",
+                "max_input": 200000,
+                "max_output": 64000,
+                "caps.vision": True,
+                "caps.pdf": False,
+                "caps.json_schema": True,
+                "caps.reasoning": True,
+                "caps.web_search": True,
+                "reasoning_efforts": ("low", "medium", "high", "max"),
+            }
+        },
+    ),
+    (
+        "google",
+        {
+            "gemini-tiny": {"category": "chat", "max_input": 1048576, "max_output": 65536, "caps.reasoning": True},
+            "gemini-vectors": {"category": "embedding", "max_input": 2048},
+        },
+    ),
+    (
+        "ollama",
+        {
+            "tiny:1b": {
+                "category": "chat",
+                "caps.tools": True,
+                "caps.vision": False,
+                "caps.reasoning": True,
+                "caps.audio": False,
+                "context_window": 40960,
+            },
+            "vectors": {
+                "category": "embedding",
+                "caps.tools": False,
+                "caps.vision": False,
+                "caps.reasoning": False,
+                "caps.audio": False,
+                "context_window": 2048,
+                "dimensions": 768,
+            },
+        },
+    ),
+]
+
+
+@pytest.mark.spec("P01")
+@pytest.mark.parametrize(("provider", "said"), SAID, ids=[name for name, _ in SAID])
+async def test_a_listing_gives_the_facts_that_it_states(
+    listing: VendorListing, provider: str, said: Mapping[str, Mapping[str, FactValue]]
+) -> None:
+    reading = await listing.read(provider, TODAY)
+    assert isinstance(reading, Reading)
+    assert reading.models == said
+    assert (reading.dated, reading.said_by.date) == (True, TODAY)
+    assert reading.names_models == (provider == "anthropic")
+
+
+async def test_a_refused_key_is_an_error_of_ours_without_the_key(listing: VendorListing, vendors: Vendors) -> None:
+    vendors.refuses = True
+    with pytest.raises(ProviderAuthenticationError) as caught:
+        await listing.read("openai", TODAY)
+    assert "listing models" in str(caught.value)
+    assert "sk-test" not in repr(caught.value)
+
+
+async def test_a_listing_without_end_is_refused(listing: VendorListing, vendors: Vendors) -> None:
+    row: dict[str, Any] = {"object": "model", "created": 1, "owned_by": "o"}
+    vendors.pages["/v1/models"] = {"object": "list", "data": [row | {"id": f"m{number}"} for number in range(2001)]}
+    with pytest.raises(ProviderError, match="more than 2,000"):
+        await listing.read("openai", TODAY)
+
+
+async def test_a_provider_that_is_no_vendor_with_a_listing_gives_nothing(listing: VendorListing) -> None:
+    assert await listing.read("groq", TODAY) is None
