@@ -27,7 +27,9 @@ def build(out: Path, source: Path = ROOT) -> list[Path]:
         _hatchling("sdist", folder / "tree", folder / "out", epoch)
         sdist = next((folder / "out").glob("*.tar.gz"))
         with tarfile.open(sdist) as archive:
-            archive.extractall(folder, filter="data")
+            # Python 3.11 has filters from 3.11.4 on; the archive is our own.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(folder)
         _hatchling("wheel", folder / sdist.name.removesuffix(".tar.gz"), folder / "out", epoch)
         wheel = next((folder / "out").glob("*.whl"))
         return [Path(shutil.copy(built, out)) for built in (sdist, wheel)]

@@ -8,7 +8,7 @@ from functools import partial
 
 from benchmarks.peers import PEERS
 from benchmarks.processes import Contestant, Cores, serve
-from benchmarks.result import Result, Series, at_most, ratio_at_most
+from benchmarks.result import Result, Series, at_most
 from benchmarks.rounds import take_turns
 
 budget = "PB03"
@@ -37,7 +37,6 @@ def run(cores: Cores) -> Result:
     cpu = {who: Series(who, "µs", tuple(values)) for who, values in taken.items()}
     ours = cpu["llmring"]
     series, checks = [*cpu.values()], [at_most(ours, 10.0)]
-    checks += [ratio_at_most(ours, cpu[peer.label], None) for peer in PEERS if peer.streams]
     for dialect, limit in _OTHERS.items():
         floor, ours = _measure_dialect(cores, dialect)
         series += [floor, ours]

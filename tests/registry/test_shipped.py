@@ -31,6 +31,19 @@ FILES = {
 }
 MODELS = {info.id: info for file in FILES.values() for info in file.models.values()}
 EACH_FILE = pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+CAP_OF_LITELLM = {
+    "supports_audio_input": "audio",
+    "supports_computer_use": "computer_use",
+    "supports_function_calling": "tools",
+    "supports_pdf_input": "pdf",
+    "supports_prompt_caching": "prompt_cache",
+    "supports_reasoning": "reasoning",
+    "supports_response_schema": "json_schema",
+    "supports_tool_choice": "tool_choice",
+    "supports_video_input": "video",
+    "supports_vision": "vision",
+    "supports_web_search": "web_search",
+}
 TWO_SOURCES: dict[str, Any] = orjson.loads((Path(__file__).parent / "two_sources.json").read_bytes())["models"]
 
 
@@ -171,6 +184,16 @@ def test_a_row_says_what_two_sources_say(name: str) -> None:
             if Decimal(row.get(key) or 0)
         }
         assert said in ({info.price[kind]} if kind in info.price else set(), set()), f"{kind}: {said}"
+    # What one of the two says alone: of batches, and of what a model can do.
+    for kind, key in (
+        ("batch_input", "input_cost_per_token_batches"),
+        ("batch_output", "output_cost_per_token_batches"),
+    ):
+        if Decimal(litellm.get(key) or 0):
+            assert info.price[kind] == Decimal(litellm[key]) * 1_000_000, kind
+    assert {word: info.can(CAP_OF_LITELLM[word]) for word in litellm if word in CAP_OF_LITELLM} == {
+        word: known for word, known in litellm.items() if word.startswith("supports_")
+    }
 
 
 async def test_prices_are_those_of_the_version_that_the_file_names() -> None:

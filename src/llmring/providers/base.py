@@ -156,13 +156,17 @@ class Caller(Protocol):
     ) -> Any: ...
 
 
+def _read_variables(names: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    values = {header: env.get(variable, environ) for header, variable in names.items()}
+    return {header: value for header, value in values.items() if value is not None}
+
+
 RESPONSES: Final = "openai_responses"
 _TOGGLE: Final = (
     "set use_responses_api=True on the request or in RequestOptions, or for every call: "
     "providers={'openai': {'dialect': 'openai_responses'}}"
 )
 
-_NO_HEADERS: dict[str, str] = {}
 
 # How many models' targets a provider keeps; a lock names a few dozen.
 _MAX_TARGETS = 1000
@@ -205,7 +209,9 @@ class BaseLLMProvider:
             self._signer = make_signer(row.auth, row.name, environ, scrubber, token_provider)
         self._targets: dict[str, Target] = {}
         self._headers: Mapping[str, str] = {}
-        self._headers_made_of: tuple[Secret | None, str, Mapping[str, str]] | None = None
+        self._headers_made_of: tuple[Secret | None, str] | None = None
+        # Read once: nobody rotates them, and a variable that is not set takes 2 µs to find out, on every call.
+        self._variable_headers = _read_variables(row.header_variables, environ)
         self._only_responses: dict[str, bool] = {}  # by model
         self._has_warned = False
         for value in row.headers.values():
@@ -360,10 +366,9 @@ class BaseLLMProvider:
         ProviderAuthenticationError for a key that no header can hold.
         """
         key, auth = self._need_key()
-        variable_headers = self._variable_headers() if self.row.header_variables else _NO_HEADERS
-        if self._headers_made_of == (key, auth, variable_headers):
+        if self._headers_made_of == (key, auth):
             return self._headers
-        headers = {"Content-Type": "application/json", "User-Agent": "llmring", **variable_headers}
+        headers = {"Content-Type": "application/json", "User-Agent": "llmring", **self._variable_headers}
         if key is not None:
             if key.reveal() != self.row.placeholder_key:  # a word like any other, no secret
                 self._scrubber.add(key)
@@ -380,16 +385,8 @@ class BaseLLMProvider:
         # Names differ only by case where a user overrides a built-in one; the user's value wins.
         for name, text in self.row.headers.items():
             headers = {known: v for known, v in headers.items() if known.lower() != name.lower()} | {name: text}
-        self._headers, self._headers_made_of = MappingProxyType(headers), (key, auth, variable_headers)
+        self._headers, self._headers_made_of = MappingProxyType(headers), (key, auth)
         return self._headers
-
-    def _variable_headers(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for header, variable in self.row.header_variables.items():
-            value = env.get(variable, self._environ)
-            if value is not None:
-                found[header] = value
-        return found
 
     def target(self, model: str, info: ModelFacts) -> Target:
         """The model as the dialect wants to know it."""

@@ -25,7 +25,7 @@ def read_kept(path: Path) -> Snapshot | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RegistryError(f"the registry kept in {path} cannot be read: {error.strerror}") from None
+        raise RegistryError(f"the registry kept in {path} cannot be read: {error.strerror or error}") from None
     if len(data) > _MAX_KEPT_BYTES:
         raise RegistryError(f"the registry kept in {path} is larger than {_MAX_KEPT_BYTES:,} bytes")
     try:

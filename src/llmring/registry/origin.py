@@ -51,7 +51,7 @@ class RegistryOrigin:
         self._clock = clock
         self._url: str | None = None
         self._path: Path | None = None
-        if url is not None and (url.startswith("https://") or (allow_http and url.startswith("http://"))):
+        if url is not None and url.lower().startswith(("https://", "http://") if allow_http else "https://"):
             self._url = _check_address(url)
         elif url is not None:
             self._path = _read_path(url)
@@ -88,7 +88,8 @@ class RegistryOrigin:
         if self._fetched is not None:
             return self._fetched
         if self._path is not None:
-            return self._read_path()
+            self._fetched = self._read_path()
+            return self._fetched
         if self._kept is None:
             return None
         from llmring.registry.kept import read_kept

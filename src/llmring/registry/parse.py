@@ -225,7 +225,12 @@ class _Reader:
         if value is not None:
             found[name] = Fact(value, source)
         elif not (self._lenient and kind == "word" and isinstance(table.get("value"), str)):
-            raise self.error(f"{place}, {name}", f"{repr(table.get('value'))[:_MAX_SHOWN]} is not what it may be")
+            raise self.error(f"{place}, {name}", f"{_show(table.get('value'))} is not what it may be")
+
+
+def _show(value: Any) -> str:
+    """A value, for an error. Of a list or an object only that it is one: of one that is nested deep enough, `repr` itself fails."""
+    return "a list or an object" if isinstance(value, list | dict) else repr(value)[:_MAX_SHOWN]
 
 
 def kind_of(name: str) -> Kind | None:

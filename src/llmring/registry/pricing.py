@@ -101,7 +101,7 @@ def price_usage(usage: Usage, info: ModelInfo) -> Cost:
 
     input_cost = _charge(uncached, price.get("input")) if uncached > 0 else _ZERO
     read_cost = _charge(read, price.get("cache_read")) if read else _ZERO
-    write_cost = _charge(written, price.get("cache_write_5m") or price.get("cache_write")) if written else _ZERO
+    write_cost = _charge(written, price.get("cache_write_5m", price.get("cache_write"))) if written else _ZERO
     output_cost = _charge(completion, price.get("output")) if completion > 0 else _ZERO
     if reasoning > 0 and completion > 0:
         reasoning_cost = _charge(min(reasoning, completion), price.get("output"))

@@ -28,7 +28,7 @@ from llmring.registry.parse import (
     parse_registry,
 )
 from llmring.registry.render import render_registry
-from llmring.registry.snapshot import INDEX_NAME
+from llmring.registry.snapshot import INDEX_NAME, read_files
 from llmring.registry.sources.base import GENAI_PRICES, LISTING, LITELLM, PLUGGED, REFRESHABLE, Reading, Source
 from llmring.regular_file import read_regular_file
 
@@ -80,7 +80,7 @@ async def refresh(old: RegistryFile, sources: Iterable[Source], today: str) -> R
 def merge(old: RegistryFile, readings: Sequence[Reading], unread: Mapping[str, LLMRingError], today: str) -> Refreshed:
     """The file that these readings make of the old one. Pure: the same readings a second time change nothing."""
     read = {reading.key: reading for reading in readings}
-    sources = dict(old.sources) | {key: _dated(reading, old.sources.get(key)) for key, reading in read.items()}
+    sources = dict(old.sources) | {key: _dated(reading, old) for key, reading in read.items()}
     named = {
         name
         for reading in readings
@@ -103,9 +103,21 @@ def merge(old: RegistryFile, readings: Sequence[Reading], unread: Mapping[str, L
     return Refreshed(make_file(old.provider, as_of, kept, facts), tuple(disagreements), unread, unnamed)
 
 
-def _dated(reading: Reading, before: FactSource | None) -> FactSource:
-    same = before is not None and before.what == reading.said_by.what
-    return before if same and before is not None and not reading.dated else reading.said_by
+def _dated(reading: Reading, old: RegistryFile) -> FactSource:
+    """Who says it, and when: a version that was read before keeps its day, unless it says something else today, as a price list does
+    that knows prices of days to come."""
+    before = old.sources.get(reading.key)
+    if before is None or reading.dated or before.what != reading.said_by.what:
+        return reading.said_by
+    says_the_same = all(
+        reading.models[name].get(fact) == known.value
+        for name, facts in old.facts.items()
+        if name in reading.models
+        for fact, known in facts.items()
+        # What follows from a firm date is nobody's words: `_settle`.
+        if known.source == reading.key and fact != "lifecycle"
+    )
+    return before if says_the_same else reading.said_by
 
 
 def _names(name: str, read: Mapping[str, Reading]) -> bool:
@@ -215,8 +227,7 @@ def write_file(path: Path, file: RegistryFile) -> bool:
 
 def write_index(folder: Path) -> bool:
     """Writes what a `registry_url` asks for first, the hashes of the folder's files; as `write_file`."""
-    paths = sorted(path for path in folder.glob("*.json") if path.name != INDEX_NAME)
-    contents = {path.name: read_regular_file(path, MAX_REGISTRY_BYTES + 1)[0] for path in paths}
+    contents = read_files(folder) if folder.is_dir() else {}
     return bool(contents) and _replace(folder / INDEX_NAME, render_index(contents))
 
 

@@ -230,4 +230,7 @@ def _media_tokens(part: MediaPart, model: str, count: Callable[[str], tuple[int,
 
 def _json(value: Mapping[str, Any]) -> str:
     """As it is sent, about. What JSON cannot say is for the call to complain about."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), skipkeys=True, default=repr)
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), skipkeys=True, default=repr)
+    except (ValueError, RecursionError):  # it holds itself, or is nested without end
+        return ""

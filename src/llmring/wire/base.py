@@ -245,11 +245,6 @@ class Dialect(Protocol):
         ...
 
 
-def object_or_none(value: object) -> dict[str, Any] | None:
-    """A JSON object of a parsed reply, None for anything else. JSON makes dicts of its own, never a subclass."""
-    return value if type(value) is dict else None  # pyright: ignore[reportUnknownVariableType]: JSON has text keys
-
-
 def read_count(value: object) -> int:
     """A number of tokens as a server says it; 0 for what is none, or more than any answer can have."""
     return value if type(value) is int and 0 < value <= MAX_COUNT else 0

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 5.0  # guess: a handshake and a refusal take a second from anywhere
 # Signed requests are refused beyond five minutes:
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html (2026-11-21)
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html (2026-11-21)
 _SKEW_FAILS_S: Final = 300.0
 _SKEW_WARNS_S: Final = 60.0  # guess: no machine that asks the time is off by as much
 
-# Where a dialect lists models, below the base URL: https://platform.openai.com/docs/api-reference/models/list,
-# https://docs.claude.com/en/api/models-list, https://ai.google.dev/api/models, https://docs.ollama.com/api/tags (2026-11-21)
+# Where a dialect lists models, below the base URL: https://developers.openai.com/api/reference/resources/models/methods/list,
+# https://platform.claude.com/docs/en/api/models/list, https://ai.google.dev/api/models#method:-models.list,
+# https://docs.ollama.com/api/tags (2026-11-21)
 _LISTINGS: Final = {
     "openai_chat": "/models",
     "openai_responses": "/models",
@@ -39,9 +40,8 @@ _LISTINGS: Final = {
     "gemini_generate": "/models",
     "ollama_chat": "/tags",
 }
-_ANTHROPIC_VERSION: Final = {
-    "anthropic-version": "2023-06-01"
-}  # https://docs.claude.com/en/api/versioning (2026-11-21)
+# https://platform.claude.com/docs/en/api/versioning (2026-11-21)
+_ANTHROPIC_VERSION: Final = {"anthropic-version": "2023-06-01"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from llmring.schemas.events import (
     UsageReported,
 )
 from llmring.schemas.response import Citation, FinishReason, LLMResponse, Usage
-from llmring.wire.base import object_or_none, parse_json, read_count
+from llmring.wire.base import parse_json, read_count
 from llmring.wire.openai_chat.failures import classify_inline
 from llmring.wire.openai_chat.messages import DETAILS, NAME
 from llmring.wire.openai_chat.tool_calls import CallReader, text_or_none
@@ -61,37 +61,50 @@ def decode(body: bytes) -> list[Event]:
     Raises MalformedResponseError for what is no reply, ResponseTooLargeError for JSON past the depth cap, and the typed
     error for an `error` object that came with status 200.
     """
-    fields = object_or_none(parse_json(body, "reply"))
-    if fields is None:
+    fields = parse_json(body, "reply")
+    if fields.__class__ is not dict:
         raise MalformedResponseError("reply: JSON, but no object")
     if fields.get("error"):
         raise classify_inline(fields["error"])
     choice = _first_choice(fields)
-    message = object_or_none(choice.get("message"))
-    if message is None:
+    message = choice.get("message")
+    if message.__class__ is not dict:
         raise MalformedResponseError("reply: its choice holds no message")
     events: list[Event] = [Started(text_or_none(fields.get("id")), text_or_none(fields.get("model")) or "")]
-    reader = MessageReader(whole=True)
-    reader.read(message, events)
-    reader.end(events)
+    has_calls = False
+    if _is_text_alone(message):
+        events.append(TextDelta(message["content"]))
+    else:
+        reader = MessageReader(whole=True)
+        reader.read(message, events)
+        reader.end(events)
+        has_calls = reader.has_calls
     logprobs = choice.get("logprobs")
     if logprobs:
         read_logprobs(logprobs, events)
-    usage = object_or_none(fields.get("usage"))
-    if usage is not None:
+    usage = fields.get("usage")
+    if usage.__class__ is dict:
         events.append(UsageReported(read_usage(usage)))
-    events.append(finished(text_or_none(choice.get("finish_reason")), has_calls=reader.has_calls))
+    events.append(finished(text_or_none(choice.get("finish_reason")), has_calls=has_calls))
     return events
 
 
-def _first_choice(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _is_text_alone(message: dict[str, Any]) -> bool:
+    """Whether there is nothing to read but the text: most replies, done with in a tenth of a reader's time."""
+    for name, value in message.items():
+        if value and name != "content" and name != "role":
+            return False
+    text = message.get("content")
+    return text.__class__ is str and text != ""
+
+
+def _first_choice(fields: Any) -> Any:
     choices = fields.get("choices")
-    if not isinstance(choices, list):
+    if choices.__class__ is not list:
         raise MalformedResponseError("reply: no list of choices")
-    for choice in cast("list[object]", choices):
-        given = object_or_none(choice)
-        if given is not None and not given.get("index"):
-            return given
+    for choice in choices:
+        if choice.__class__ is dict and not choice.get("index"):
+            return choice
     raise MalformedResponseError("reply: no choice with index 0")
 
 
@@ -259,24 +272,25 @@ def read_logprobs(logprobs: object, events: list[Event]) -> None:
         events.append(LogprobsDelta(given))
 
 
-def read_usage(usage: Mapping[str, Any]) -> Usage:
+def read_usage(usage: Any) -> Usage:
     """Counts of a `usage` object; what is missing or no count is 0.
 
     https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage
     """
     prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    read = object_or_none(usage.get("prompt_tokens_details"))
-    written = object_or_none(usage.get("completion_tokens_details"))
-    reasoning = _count(written.get("reasoning_tokens")) if written else 0
+    read, written = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    reasoning = _count(written.get("reasoning_tokens")) if written.__class__ is dict else 0
     # Reasoning is part of the completion, by OpenAI's definition and ours. Where a server's own total shows that it
     # counted reasoning on top, it is added, so that what was paid for is not lost.
     if reasoning and _count(usage.get("total_tokens")) == prompt + completion + reasoning:
         completion += reasoning
+    if read.__class__ is not dict:
+        return Usage(prompt, completion, reasoning_tokens=reasoning)
     return Usage(
         prompt,
         completion,
-        cache_read_tokens=_count(read.get("cached_tokens")) if read else 0,
-        cache_write_tokens=_count(read.get("cache_write_tokens")) if read else 0,
+        cache_read_tokens=_count(read.get("cached_tokens")),
+        cache_write_tokens=_count(read.get("cache_write_tokens")),
         reasoning_tokens=reasoning,
     )
 
