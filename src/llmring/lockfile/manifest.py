@@ -1,5 +1,5 @@
-"""The manifest beside the lock: `llmring.toml`, or `[tool.llmring]` of `pyproject.toml`. Only the providers it declares are read
-here, and only as raw tables: what they may say is for the providers' floor to judge.
+"""The manifest beside the lock: `llmring.toml`, or `[tool.llmring]` of `pyproject.toml`. Found and opened here; what its tables say of
+aliases is read by `intents`, what they say of providers is for the providers' floor to judge.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any, Final, cast
 import tomli
 
 from llmring.exceptions import LockfileError
+from llmring.lockfile.intent import Manifest
+from llmring.lockfile.intents import parse_manifest
 from llmring.lockfile.store import read_lock_bytes
 
 MANIFEST_NAME: Final = "llmring.toml"
@@ -56,3 +58,24 @@ def _provider_tables(table: Mapping[str, Any], path: Path, place: str) -> Mappin
         if not isinstance(row, dict):
             raise LockfileError(f"{path}: {name[:80]!r} in [{place}] is no table", hint=f"write [{place}.NAME]")
     return tables
+
+
+def read_manifest(directory: Path) -> Manifest | None:
+    """What the manifest in `directory` asks for: `llmring.toml`, or `[tool.llmring]` of `pyproject.toml`; None where there is none.
+
+    Raises LockfileError where it cannot be read, or where both files hold one.
+    """
+    own_path, pyproject_path = directory / MANIFEST_NAME, directory / PYPROJECT_NAME
+    tool = _read_toml(pyproject_path).get("tool")
+    theirs: Any = cast("dict[str, Any]", tool).get("llmring") if isinstance(tool, dict) else None
+    if own_path.exists() and theirs is not None:
+        raise LockfileError(
+            f"{own_path} and [tool.llmring] of {pyproject_path} are both manifests", hint="keep one of the two"
+        )
+    if own_path.exists():
+        return parse_manifest(_read_toml(own_path), str(own_path))
+    if theirs is None:
+        return None
+    if not isinstance(theirs, dict):
+        raise LockfileError(f"{pyproject_path}: [tool.llmring] is no table")
+    return parse_manifest(cast("dict[str, Any]", theirs), f"{pyproject_path} [tool.llmring]")

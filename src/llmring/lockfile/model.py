@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from llmring.registry.model_info import ModelInfo
 
@@ -15,6 +16,7 @@ class Binding:
     """One alias of one profile.
 
     models: the pool, `provider:model` in the order they are tried. input: hash of the intent it was locked from.
+    parameters: what a request under this alias sends where it says nothing itself: temperature, max_tokens, reasoning_effort, system.
     requested: the pool as the manifest wrote it, where a pointer was resolved. then: the successor pool that was reviewed,
     until: the date (YYYY-MM-DD) it is meant for; both are read, and nothing acts on them: `models` is what resolves.
     """
@@ -25,6 +27,7 @@ class Binding:
     requested: tuple[str, ...] = ()
     until: str | None = None
     then: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

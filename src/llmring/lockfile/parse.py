@@ -163,6 +163,7 @@ def _read_binding(row: Row) -> Binding:
         requested=row.refs("requested"),
         until=row.date("until"),
         then=row.refs("then"),
+        parameters=row.parameters(),
     )
     row.done()
     return binding

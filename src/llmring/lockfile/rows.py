@@ -5,18 +5,21 @@ Pure; knows what a field may look like, not which tables a lockfile has (that is
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from llmring.exceptions import ConfigurationError, LockfileError
 from llmring.registry.model_info import CAPS, PINS, ModelInfo
 from llmring.schemas.model_ref import ALIAS_NAME, parse_model_ref
 
 _log = logging.getLogger("llmring.lockfile")
+
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -78,11 +81,29 @@ class Row:
         if left:
             self._reader.note_unknown(left)
 
+    def refuse_others(self) -> None:
+        """Raises for a key that nothing read: in what people write, it is a misspelling."""
+        for name in self._table.keys() - self._read:
+            close = difflib.get_close_matches(name, self._read, n=1)
+            raise self.error(
+                f"no such key: {name[:_MAX_SHOWN]!r}",
+                hint=f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(self._read))}",
+            )
+
+    def has(self, key: str) -> bool:
+        return key in self._table
+
     def _get(self, key: str) -> Any:
         self._read.add(key)
         return self._table.get(key)
 
     # Tables within
+
+    def names(self) -> list[str]:
+        return list(self._table)
+
+    def table(self, key: str) -> Row:
+        return self._reader.row(self._get(key), self._within("table", key))
 
     def tables(self, key: str, *, label: str) -> Iterator[tuple[str, Row]]:
         given: Any = self._get(key)
@@ -153,11 +174,17 @@ class Row:
             self._check_word(key, value, allowed)
         return value
 
+    def words(self, key: str, allowed: tuple[str, ...]) -> tuple[str, ...] | None:
+        words = self.texts(key)
+        for word in words or ():
+            self._check_word(key, word, allowed)
+        return words
+
     def _check_word(self, key: str, value: str, allowed: tuple[str, ...]) -> None:
         if value not in allowed and not (self._reader.lenient and _WORD.fullmatch(value)):
             raise self.error(f"{key} says {value[:_MAX_SHOWN]!r}", hint=f"known words: {', '.join(allowed)}")
 
-    def _texts(self, key: str) -> tuple[str, ...] | None:
+    def texts(self, key: str) -> tuple[str, ...] | None:
         value: Any = self._get(key)
         if value is None:
             return None
@@ -173,6 +200,12 @@ class Row:
             raise self.error(f"{key} is no number of tokens above 0", hint="leave it out where it is unknown")
         return value
 
+    def number(self, key: str) -> int | float | None:
+        value: Any = self._get(key)
+        if value is None or (type(value) in (int, float) and 0 <= value < float("inf")):
+            return value
+        raise self.error(f"{key} is no number, 0 or above")
+
     def ref(self, key: str, text: str) -> str:
         try:
             return str(parse_model_ref(text))
@@ -180,7 +213,7 @@ class Row:
             raise self.error(f"{key}: {error.message}", hint=error.hint) from None
 
     def refs(self, key: str) -> tuple[str, ...]:
-        return tuple(self.ref(key, text) for text in self._texts(key) or ())
+        return tuple(self.ref(key, text) for text in self.texts(key) or ())
 
     def pool(self) -> tuple[str, ...]:
         """The models of a binding: `models` as a list or one text, or 1.0's `model`, with or without `provider` beside it."""
@@ -196,13 +229,13 @@ class Row:
             raise self.error("no models", hint='write models = ["provider:model"]')
         return pool
 
-    def price(self) -> dict[str, Decimal]:
+    def price(self, key: str = "price") -> dict[str, Decimal]:
         """USD per million tokens by kind. A price of 0 is unknown, not free, and left out."""
-        given: Any = self._get("price")
+        given: Any = self._get(key)
         if given is None:
             return {}
         if not isinstance(given, dict):
-            raise self.error("price is no table", hint='write price = { input = "2", output = "10" }')
+            raise self.error(f"{key} is no table", hint=f'write {key} = {{ input = "2", output = "10" }}')
         prices: dict[str, Decimal] = {}
         for kind, value in cast("dict[str, Any]", given).items():
             if not _WORD.fullmatch(kind):
@@ -216,18 +249,30 @@ class Row:
                 prices[kind] = price
         return prices
 
+    def parameters(self) -> dict[str, Any]:
+        """What an alias says where its request does not."""
+        temperature = self.number("temperature")
+        said = {
+            "temperature": None if temperature is None else float(temperature),
+            "max_tokens": self.tokens("max_tokens"),
+            "reasoning_effort": self.word("reasoning_effort", EFFORTS),
+            "system": self.name("system"),
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
     def info(self) -> ModelInfo:
         """What the row says of its model."""
         name = self.text("id")
         if name is None:
             raise self.error("no id", hint='write id = "provider:model"')
-        caps = self._texts("caps")
+        caps = self.texts("caps")
         for cap in caps or ():
             self._check_word("caps", cap, CAPS)
         kind = self.word("retires_kind", ("earliest", "firm"))
         return ModelInfo(
             id=self.ref("id", name),
             caps=None if caps is None else frozenset(caps),
+            lacks=frozenset(self.words("lacks", CAPS) or ()),
             max_input=self.tokens("max_input"),
             max_output=self.tokens("max_output"),
             context_window=self.tokens("context_window"),
