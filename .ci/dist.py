@@ -1,6 +1,7 @@
 """Builds sdist and wheel: the same bytes from the same commit, on any machine. `python .ci/dist.py OUT [SOURCE]`.
 
-Only what git knows goes in. The wheel is built from the unpacked sdist, so the sdist is known to be enough. Asks no network.
+Only what git tracks or would add goes in; where that is not what was committed, a warning says so. The wheel is built from the
+unpacked sdist, so the sdist is known to be enough. Asks no network.
 """
 
 from __future__ import annotations
@@ -62,6 +63,17 @@ def _hatchling(target: str, folder: Path, out: Path, epoch: str) -> None:
         raise SystemExit(f"error: the {target} could not be built:\n{ran.stdout}{ran.stderr}")
 
 
-if __name__ == "__main__":
-    for built in build(Path(sys.argv[1]), *map(Path, sys.argv[2:])):
+def is_as_committed(source: Path) -> bool:
+    """Whether nothing that goes in was changed, added or deleted since the commit."""
+    return not _git(source, "status", "--porcelain")
+
+
+def main(out: Path, source: Path = ROOT) -> None:
+    if not is_as_committed(source):
+        print("warning: the work tree is not what was committed: no other checkout gives these bytes", file=sys.stderr)
+    for built in build(out, source):
         print(f"{hashlib.sha256(built.read_bytes()).hexdigest()}  {built.name}")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -131,15 +131,6 @@ def render_page(machine: Machine, results: Sequence[Result]) -> str:
     lines = [
         _PAGE_HEAD,
         machine.line,
-        "",
-        "| budget | what | measured | allowed | verdict |",
-        "|---|---|---:|---:|---|",
-    ]
-    for result in results:
-        for check in result.checks:
-            measured = _amount(check.value, check.unit)
-            lines.append(f"| {result.budget} | {check.what} | {measured} | {_budget(check)} | {_verdict(check)} |")
-    lines += [
         _PAGE_TABLE,
         "| who | CPU a call | × bare aiohttp | calls/s | CPU a chunk | imports |",
         "|---|---:|---:|---:|---:|---:|",
@@ -149,8 +140,21 @@ def render_page(machine: Machine, results: Sequence[Result]) -> str:
         lines.append(
             f"| {row.who} | {call} µs | {ratio} | {rate} | {_unless_dash(chunk, 'µs')} | {_unless_dash(start, 'ms')} |"
         )
+    lines += [
+        "",
+        "## Budgets",
+        "",
+        "What each measures, and how, is below. A line without a budget is there to compare with.",
+        "",
+        "| budget | what | measured | allowed | verdict |",
+        "|---|---|---:|---:|---|",
+    ]
     for result in results:
-        lines += ["", f"## {result.budget}", "", f"{result.title}. {result.method}", ""]
+        for check in result.checks:
+            measured = _amount(check.value, check.unit)
+            lines.append(f"| {result.budget} | {check.what} | {measured} | {_budget(check)} | {_verdict(check)} |")
+    for result in results:
+        lines += ["", f"## {result.budget}: {result.title}", "", result.method, ""]
         lines += ["| who | median | range |", "|---|---:|---:|"]
         for one in result.series:
             lines.append(f"| {one.who} | {_amount(one.median, one.unit)} | {show(one.low)}–{show(one.high)} |")

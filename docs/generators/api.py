@@ -11,7 +11,7 @@ from .source import docstring, first_sentence, home, public_homes
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A page. modules: what lives in or below one of them is on it; the longest that fits wins."""
+    """A page. modules: what lives in or below one of them is on it, in their order; the longest that fits wins."""
 
     title: str
     lead: str
@@ -27,7 +27,12 @@ GROUPS: Final[Mapping[str, Group]] = {
     "requests": Group(
         "Requests and options",
         "What is asked for. Fields, defaults and units stand on a page per class: [option groups](../options/index.md).",
-        ("schemas.request", "schemas.provider_options", "schemas.embedding.EmbeddingOptions"),
+        (
+            "schemas.request.LLMRequest",
+            "schemas.request",
+            "schemas.provider_options",
+            "schemas.embedding.EmbeddingOptions",
+        ),
     ),
     "messages": Group(
         "Messages and parts",
@@ -37,15 +42,20 @@ GROUPS: Final[Mapping[str, Group]] = {
     "responses": Group(
         "Responses and streams",
         "What comes back.",
-        (
-            "calls",
-            "schemas",
-        ),
+        ("schemas.response", "calls", "schemas"),
     ),
     "providers": Group(
         "Providers",
         "Whom a ring calls, what declares a new one, and providers that work without a ring.",
-        ("providers", "standalone", "schemas.model_ref", "plugins"),
+        (
+            "providers.declared",
+            "providers.custom",
+            "standalone",
+            "providers.base",
+            "schemas.model_ref",
+            "providers",
+            "plugins",
+        ),
     ),
     "models": Group("Model facts", "What is known of a model: limits, prices, abilities, dates.", ("registry",)),
     "files": Group(
@@ -70,8 +80,9 @@ _TESTING = Group(
 def pages() -> dict[str, str]:
     """The pages by their path from the top of the repository."""
     members: dict[str, dict[str, str]] = {key: {} for key in GROUPS}
-    for name, module in public_homes().items():
-        members[group_of(name, module)][name] = first_sentence(docstring(name, module))
+    placed = sorted((*_place(name, module), name, module) for name, module in public_homes().items())
+    for key, _, name, module in placed:
+        members[key][name] = first_sentence(docstring(name, module))
     made = {key: _page(group, "llmring", members[key]) for key, group in GROUPS.items()}
     testing = {
         name: first_sentence(docstring(name, module)) for name, module in public_homes("llmring.testing").items()
@@ -82,16 +93,21 @@ def pages() -> dict[str, str]:
 
 def group_of(name: str, module: str) -> str:
     """The page that a public name is on. Raises SystemExit where there is none."""
+    return _place(name, module)[0]
+
+
+def _place(name: str, module: str) -> tuple[str, int]:
+    # The page, and how far down on it.
     where = f"{home(name, module)}.{name}.".removeprefix("llmring.")
     fits = [
-        (len(prefix), key)
+        (len(prefix), key, at)
         for key, group in GROUPS.items()
-        for prefix in group.modules
+        for at, prefix in enumerate(group.modules)
         if where.startswith(f"{prefix}.")
     ]
     if not fits:
         raise SystemExit(f"docs/generators/api.py: llmring.{name} ({module}) is in no group; put its module into one")
-    return max(fits)[1]
+    return max(fits)[1:]
 
 
 def _page(group: Group, package: str, members: Mapping[str, str]) -> str:

@@ -14,8 +14,9 @@ Every variable that llmring reads, and nothing else: `src/llmring/env.py` is the
 None is read at import. A blank value counts as unset; a yes/no variable says yes with 1, true, yes or on.
 
 `./.env` fills in what the environment does not set. It is a file of a repository, which may be anybody's, so it does not say
-everything: `LLMRING_CONFIG`, `LLMRING_LOCKFILE_PATH`, `LLMRING_AUTO_UPLOAD`, `XDG_CONFIG_HOME`, `HOME`, proxies and `SSL_CERT_*` are not taken from it,
-a base URL is only where the provider's key is from there too or there is none, and `${NAME}` in it stays as it is.
+everything: `LLMRING_CONFIG`, `LLMRING_LOCKFILE_PATH`, `LLMRING_AUTO_UPLOAD`, `LLMRING_CACHE_DIR`, `HOME`, `GOOGLE_APPLICATION_CREDENTIALS`,
+`XDG_*`, `*_PROXY` and `SSL_CERT_*` are not taken from it, a base URL is only where the provider's key is from there too or there is
+none, and `${NAME}` in it stays as it is.
 """
 
 

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from . import DOCS, ROOT
 from .navigation import PROJECT_PAGES
 
-_LINK: Final = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+_LINK: Final = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 _CODE: Final = re.compile(r"(^ *```.*?^ *```$)", re.DOTALL | re.MULTILINE)
 _MARK: Final = re.compile(r"^ *<!-- test: .*-->\n", re.MULTILINE)  # how a block is tried
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -39,7 +39,8 @@ def build(folder: Path) -> Path:
         stage.add_page(page, page.relative_to(DOCS).as_posix())
     for path, source in PROJECT_PAGES.items():
         stage.add_page(ROOT / source, path)
-    shutil.copy(DOCS / "llms.txt", stage.folder)
+    for name in ("llms.txt", "site.css"):
+        shutil.copy(DOCS / name, stage.folder)
     config = folder / "zensical.toml"
     config.write_text((DOCS / "zensical.toml").read_text().replace("REPOSITORY", ROOT.as_posix()))
     ran = subprocess.run(  # noqa: S603 — our own arguments

@@ -16,7 +16,7 @@ LLMRING_LOCKED: Final = "LLMRING_LOCKED"  # true: the bundled fallback lock is r
 LLMRING_AUTO_UPLOAD: Final = "LLMRING_AUTO_UPLOAD"  # true: rings without an upload_strategy use FileUploadStrategy()
 LLMRING_FROZEN: Final = "LLMRING_FROZEN"  # true: as LOCKED, and the manifest is not read
 LLMRING_CONFIG: Final = "LLMRING_CONFIG"  # the user's config file; default ~/.config/llmring/config.toml
-LLMRING_REGISTRY_URL: Final = "LLMRING_REGISTRY_URL"  # where model facts are refreshed from, only when asked
+LLMRING_REGISTRY_URL: Final = "LLMRING_REGISTRY_URL"  # whose model facts are used: a path; https is asked by a refresh
 LLMRING_CACHE_DIR: Final = "LLMRING_CACHE_DIR"  # where fetched model facts are kept; default ~/.cache/llmring
 LLMRING_NO_DOTENV: Final = "LLMRING_NO_DOTENV"  # true: ./.env is not read at the first construction
 
@@ -69,6 +69,7 @@ XDG_STATE_HOME: Final = "XDG_STATE_HOME"  # folder of `llmring chat`'s last conv
 HOME: Final = "HOME"  # unset: no config file is looked for in ~/.config, and no cache kept in ~/.cache
 TIKTOKEN_CACHE_DIR: Final = "TIKTOKEN_CACHE_DIR"  # where tiktoken keeps vocabularies; only read, and only by estimates
 NO_COLOR: Final = "NO_COLOR"  # any value: the command line uses no colours
+TERM: Final = "TERM"  # dumb: the command line uses no colours, and no escape sequences at all
 
 _log = logging.getLogger("llmring.env")
 

@@ -7,7 +7,9 @@ installed package can name a module to import, never a lockfile, manifest or con
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +28,10 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 _MAX_SHOWN: Final = 80
 _MAX_PLUGINS: Final = 1000  # guess: no machine has as many; each costs a line of output
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+# In a program of somebody else's, stdout is not ours to turn round.
+_stdout_is_data = False
 
 
 class PluginError(Exception):
@@ -51,19 +57,43 @@ class Plugin:
         if self.problem is not None or self.entry is None:
             raise PluginError(f"{self} is skipped: {self.problem}")
         try:
-            return self.entry.load()
-        except (Exception, SystemExit) as error:  # somebody else's module, at its import
+            with _imports_are_quiet():
+                return self.entry.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Somebody else's module, at its import: SystemExit, a test runner's Skipped, anything.
             raise self.failed(error) from None
 
     def failed(self, error: BaseException) -> PluginError:
         """The error that tells what its code raised."""
         # These are about modules and names. What others say may be anything, a key too.
-        told = f": {error}" if isinstance(error, (ImportError, AttributeError, SyntaxError)) else ""
-        return self.broken(f"{type(error).__name__}{_plain(told, 200)}")
+        told = ""
+        if isinstance(error, (ImportError, AttributeError, SyntaxError)):
+            try:
+                told = f": {error}"
+            except Exception:  # an error class of theirs
+                told = ""
+        return self.broken(f"{_plain(type(error).__name__)}{_plain(told, 200)}")
 
     def broken(self, why: str) -> PluginError:
         """The error that tells what is wrong with it."""
         return PluginError(f"{self} is skipped: {why}")
+
+
+@contextmanager
+def stdout_is_data() -> Generator[None]:
+    """Inside it, what a plug-in prints while it is imported goes to stderr. For a command line, whose stdout others read."""
+    global _stdout_is_data
+    before, _stdout_is_data = _stdout_is_data, True
+    try:
+        yield
+    finally:
+        _stdout_is_data = before
+
+
+def _imports_are_quiet() -> AbstractContextManager[object]:
+    return redirect_stdout(sys.stderr) if _stdout_is_data else nullcontext()
 
 
 def find_plugins(group: str | None = None, taken: Iterable[str] = ()) -> list[Plugin]:

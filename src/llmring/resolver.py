@@ -259,7 +259,12 @@ class Resolver:
 
     def _find_info(self, model: str, find_info: Callable[[str], ModelInfo | None]) -> ModelInfo | None:
         locked = find_info(model)
-        return locked if self._find_registered is None else lay_over(locked, self._find_registered(model))
+        registered = None if self._find_registered is None else self._find_registered(model)
+        if registered is None:
+            return locked
+        from llmring.registry.facts import name_source  # here: few programs register models
+
+        return lay_over(locked, name_source(registered, "this program"))
 
     def _is_known(self, ref: ModelRef) -> bool:
         return self._known_model is not None and self._known_model(ref)

@@ -78,7 +78,7 @@ class LLMRing:
     """Calls models by alias. Use it as `async with LLMRing() as ring`, or close it with `await ring.close()`.
 
     origin: who is calling, for receipts and logs; never sent to a model provider. Default "llmring".
-    registry_url: where model facts are refreshed from when that is asked for: a path, file: or https:. Never read at
+    registry_url: where model facts come from: a path, file: or https:, which `refresh_registry` alone asks. Never read at
         construction or on a call's path. Default LLMRING_REGISTRY_URL, else the bundled facts.
     lockfile_path: the lockfile. Default LLMRING_LOCKFILE_PATH, else ./llmring.lock, else the bundled fallback.
     defaults: options for every request; a request's own value wins.
@@ -268,7 +268,7 @@ class LLMRing:
         call = embedding_call(resolution, inputs, options, self._clock.monotonic())
         return finish_embedding(call, await self._embed(call), model, inputs)
 
-    async def count_tokens(self, request: LLMRequest | str, profile: str | None = None) -> TokenCount:
+    async def count_tokens(self, request: LLMRequest, profile: str | None = None) -> TokenCount:
         """How many tokens the request is for its model, counted by the provider: exact, and one request.
 
         Raises NotSupportedError for a provider that cannot count; the hint names those that can.
@@ -277,7 +277,7 @@ class LLMRing:
         call = token_count_call(counting.resolution, counting.request, counting.extra_params, counting.started)
         return finish_token_count(await self._count(call))
 
-    async def estimate_tokens(self, request: LLMRequest | str, profile: str | None = None) -> TokenCount:
+    async def estimate_tokens(self, request: LLMRequest, profile: str | None = None) -> TokenCount:
         """How many tokens the request is for its model, reckoned here: offline and never called exact. Of a pool, the model that
         `resolve_alias` names. Gets better with use; `count_tokens` asks the provider."""
         request = self._begin(request, None, profile, stream=False).request

@@ -104,6 +104,14 @@ class Terminal:
         """Waits until this shows below what was waited for before; returns what came up to its end."""
         return await self._wait(lambda: self.shown.find(text, self._looked), len(text), text)
 
+    async def rest(self) -> None:
+        """Waits until the command waits for a key: Python's readline takes no notice of a Ctrl-C between its prompt and its
+        wait until another key is pressed (Modules/readline.c, readline_until_enter_or_signal). Linux alone can tell.
+        """
+        status = Path(f"/proc/{self.process.pid}/stat")
+        while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "S":
+            await asyncio.sleep(0)
+
     async def end(self) -> int:
         """Waits until the command has ended and everything is shown; returns its exit code."""
         while not self._ended:

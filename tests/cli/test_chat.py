@@ -73,6 +73,7 @@ async def test_an_image_from_stdin_needs_no_message(online: Shell, fake_provider
         ("binary", ["-a", "noise.bin"]),
         ("empty", ["-a", "empty.txt"]),
         ("twice-stdin", ["-a", "-", "-a", "-"]),
+        ("no-url", ["-a", "http://[::1"]),
     ],
 )
 async def test_what_cannot_be_attached_is_said_and_nothing_is_sent(
@@ -132,6 +133,7 @@ async def test_a_template_may_be_a_text_file(
         ("unknown", "", ["-t", "no-such"]),
         ("unknown-key", 'model = "openai:dear"\nprompt = "x"', ["-t", "./t.toml"]),
         ("no-toml", "prompt = ", ["-t", "./t.toml"]),
+        ("long-number", f"prompt = {'1' * 5000}", ["-t", "./t.toml"]),
         ("empty", "", ["-t", "./t.toml"]),
         ("missing-variable", 'prompt = "$what"', ["-t", "./t.toml"]),
         ("unknown-variable", 'prompt = "x"', ["-t", "./t.toml", "--var", "what=y"]),
@@ -199,6 +201,28 @@ async def test_a_kept_conversation_that_cannot_be_read_is_said(online: Shell, fa
         kept.write_text(text)
         outcome = await online.run("chat", "-c", "Hello")
         outcome.check("chat-continue-broken")
+    assert fake_provider.received == []
+
+
+@pytest.mark.parametrize("arguments", [["-c", "Hello"], ["fast", "Hello", "--template", "review"]])
+async def test_a_home_that_cannot_be_looked_at_holds_nothing(shell: Shell, arguments: list[str]) -> None:
+    outcome = await shell.run("chat", *arguments, HOME="/" + "a" * 5000)
+    assert outcome.code in (1, 2)
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("error: ")
+
+
+async def test_a_template_by_name_never_comes_from_the_current_folder(shell: Shell) -> None:
+    folder = shell.folder / "conf" / "llmring" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "review.md").write_text("Somebody else's words: $input")
+    outcome = await shell.run("chat", "fast", "Hello", "--template", "review", XDG_CONFIG_HOME="conf")
+    assert (outcome.code, outcome.stderr.splitlines()[0]) == (1, "error: no template 'review'")
+
+
+async def test_a_model_that_is_empty_is_an_error_and_no_default(online: Shell, fake_provider: FakeProvider) -> None:
+    outcome = await online.run("chat", "", "Hello")
+    assert (outcome.code, outcome.stdout) == (2, "")
     assert fake_provider.received == []
 
 

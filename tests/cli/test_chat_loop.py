@@ -52,6 +52,15 @@ async def test_a_conversation_remembers_what_was_said(online: Shell, fake_provid
 
 
 @pytest.mark.spec("Z07")
+async def test_a_dumb_terminal_gets_no_escape_sequences(online: Shell, fake_provider: FakeProvider) -> None:
+    async with online.terminal("chat", TERM="dumb") as terminal:
+        await terminal.until(PROMPT)
+        await turn(terminal, "Hi", "Hello")
+        assert await leave(terminal) == 0
+        assert "\x1b" not in terminal.shown
+
+
+@pytest.mark.spec("Z07")
 async def test_ctrl_c_stops_the_answer_alone(online: Shell, fake_provider: FakeProvider) -> None:
     fake_provider.script(Fault.stall(3, answer=Answer("one two three four")), Answer("Going on."), Fault.hang())
     async with online.terminal("chat") as terminal:
@@ -85,12 +94,14 @@ async def test_ctrl_c_at_the_prompt_drops_what_was_typed(online: Shell, fake_pro
         await terminal.until(PROMPT)
         terminal.type("not th")
         await terminal.until("not th")
+        await terminal.rest()
         terminal.type("\x03")
         await terminal.until(PROMPT)
         terminal.enter('"""')
         await terminal.until(MORE)
         terminal.type("nor this\n")
         await terminal.until(MORE)
+        await terminal.rest()
         terminal.type("\x03")
         await terminal.until(PROMPT)
         await turn(terminal, "But this", "Hello")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.inside import Inside
 from tests.cli.shell import KEY, Shell, check
 
 from llmring.cli.failures import worst
@@ -331,6 +332,54 @@ async def test_a_reader_that_goes_away_ends_it_quietly(online: Shell, fake_provi
     assert (await process.wait(), stderr) == (141, b"")
 
 
+async def redirected(shell: Shell, redirection: str, *arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of a command whose streams a shell has closed, or pointed elsewhere."""
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", f'exec "$0" -m llmring "$@" {redirection}', sys.executable, *arguments,
+        cwd=shell.folder, env=shell.environ, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, stderr = await asyncio.wait_for(process.communicate(), 50)
+    assert process.returncode is not None
+    return process.returncode, stderr.decode()
+
+
+@pytest.mark.spec("U30")
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "code", "said"),
+    [
+        (">&-", ["aliases"], 2, "error: stdout is closed\n"),
+        (">&-", ["resolve", "fast"], 2, "error: stdout is closed\n"),
+        (">/dev/full", ["aliases"], 2, "error: stdout cannot be written: No space left on device\n"),
+        (">/dev/full", ["--help"], 2, "error: No space left on device\n"),
+        (">/dev/null 2>&-", ["resolve", "fast"], 0, ""),
+        (">/dev/null 2>&-", ["resolve", "fsat"], 1, ""),
+        (">/dev/null 2>/dev/full", ["resolve", "fsat"], 1, ""),
+        (">&- 2>&- <&-", ["chat", "fast"], 2, ""),
+    ],
+)
+async def test_a_stream_that_takes_nothing_is_no_traceback(
+    shell: Shell, redirection: str, arguments: list[str], code: int, said: str
+) -> None:
+    if "/dev/full" in redirection and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    assert await redirected(shell, redirection, *arguments) == (code, said)
+
+
+@pytest.mark.spec("U30")
+def test_what_the_system_refuses_is_one_line(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = inside.run("aliases", "--lockfile", "a" * 5000)
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert re.fullmatch(r"error: \S{1,200}…: File name too long\n", outcome.stderr)
+    gone = inside.folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    outcome = inside.run("aliases")
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (2, "", "error: the current folder is gone\n")
+    outcome = inside.run("aliases", "--json")
+    assert json.loads(outcome.stderr)["error"]["message"] == "the current folder is gone"
+
+
 async def on_a_terminal(shell: Shell, *arguments: str, columns: int = 100) -> str:
     """What a terminal would show."""
     async with shell.terminal(*arguments, columns=columns) as terminal:
@@ -345,6 +394,9 @@ async def test_a_terminal_shows_errors_in_colour_unless_no_color_is_set(shell: S
     plain = await on_a_terminal(shell, "resolve", "fsat")
     assert plain.startswith("error: ")
     assert "\x1b" not in plain
+    del shell.environ["NO_COLOR"]
+    shell.environ["TERM"] = "dumb"
+    assert await on_a_terminal(shell, "resolve", "fsat") == plain
 
 
 async def test_a_models_control_characters_do_not_reach_a_terminal(online: Shell, fake_provider: FakeProvider) -> None:
@@ -411,3 +463,4 @@ async def test_aliases_loads_neither_pydantic_nor_an_http_library(shell: Shell) 
     assert "llmring.cli.aliases" in loaded
     heavy = {"pydantic", "aiohttp", "httpx", "openai", "anthropic", "google.genai", "ollama", "rich", "llmring.service"}
     assert loaded & heavy == set()
+    assert "importlib.metadata" not in loaded  # plug-ins are looked for only when a name is unknown

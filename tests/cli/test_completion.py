@@ -95,6 +95,15 @@ async def test_bash_completes_commands_options_profiles_aliases_and_models(shell
     ]
 
 
+@pytest.mark.parametrize("name", ["$(id)", "`id`", "x;id", "x|id", "x&id", "x>y", "~root", "*", "!x", "x'y", 'x\\"y'])
+async def test_a_lockfile_cannot_put_commands_into_the_command_line(shell: Shell, name: str) -> None:
+    lock = (shell.folder / "llmring.lock").read_text()
+    (shell.folder / "llmring.lock").write_text(lock.replace("openai:tiny-two", f"openai:{name}"))
+    assert name.replace("\\", "") in (await shell.run("aliases")).stdout  # a name that a model may have
+    shown = await press_tab(shell, "llmring resolve opena")
+    assert shown.splitlines() == ["llmring resolve opena|", "  openai:tiny", "  openai:tiny-dev"]
+
+
 async def test_a_lockfile_that_cannot_be_read_completes_nothing_and_says_nothing(shell: Shell) -> None:
     (shell.folder / "llmring.lock").write_text("[profiles\n")
     assert await press_tab(shell, "llmring resolve f") == "llmring resolve f|\n  \n"

@@ -91,6 +91,16 @@ def test_a_dead_port_a_wrong_key_and_a_clock_that_is_off(surgery: Inside, vendor
 
 
 @pytest.mark.spec("Z08")
+def test_a_dead_endpoint_is_a_failure_where_an_alias_has_nobody_else(surgery: Inside) -> None:
+    code, checks = told(surgery, SPARE_KEY="x" * 20)
+    assert (code, checks["endpoint.spare"]["status"], checks["alias.fast"]["status"]) == (0, "warn", "ok")
+    assert "openai:tiny; 1 of 2" in checks["alias.fast"]["text"]
+    code, checks = told(surgery, OPENAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert (code, checks["endpoint.openai"]["status"]) == (1, "fail")
+    assert (checks["alias.fast"]["status"], checks["alias.only"]["status"]) == ("fail", "fail")
+
+
+@pytest.mark.spec("Z08")
 def test_a_key_that_is_refused_leaves_an_alias_to_the_rest_of_its_pool(surgery: Inside) -> None:
     code, checks = told(surgery, "--keys", OPENAI_API_KEY=WRONG)
     assert (code, checks["auth.openai"]["status"]) == (1, "fail")
@@ -169,6 +179,28 @@ def test_a_setting_that_cannot_be_used_is_named_and_exit_2(
     assert (code, checks[check_id]["status"]) == (2, "fail")
     assert "sk-0123456789" not in json.dumps(checks)
     assert "geheim" not in json.dumps(checks)
+
+
+@pytest.mark.spec("Z08")
+@pytest.mark.parametrize("arguments", [[], ["--offline"]])
+@pytest.mark.parametrize("url", ["ftp://host", "http://user:sk-planted-0123456789@127.0.0.1:9/v1", "http://[x"])
+def test_an_address_that_cannot_be_called_is_a_failure(surgery: Inside, url: str, arguments: list[str]) -> None:
+    code, checks = told(surgery, *arguments, OPENAI_BASE_URL=url)
+    assert (code, checks["endpoint.openai"]["status"], checks["alias.only"]["status"]) == (2, "fail", "fail")
+    assert "OPENAI_BASE_URL" in checks["endpoint.openai"]["text"]
+    assert "sk-planted" not in json.dumps(checks)
+    listed = surgery.run("providers", OPENAI_BASE_URL=url)
+    assert "warning: openai cannot be called: OPENAI_BASE_URL" in listed.stderr
+    assert "sk-planted" not in listed.stdout + listed.stderr
+
+
+@pytest.mark.spec("Z08")
+@pytest.mark.parametrize("arguments", [[], ["--offline"], ["--keys"]])
+def test_a_key_that_could_never_be_sent_is_a_failure(surgery: Inside, vendor: Vendor, arguments: list[str]) -> None:
+    code, checks = told(surgery, *arguments, OPENAI_API_KEY="sk-planted-0123456789\nand more")
+    assert (code, checks["key.openai"]["status"], checks["alias.only"]["status"]) == (1, "fail", "fail")
+    assert vendor.seen == []
+    assert "sk-planted" not in json.dumps(checks)
 
 
 @pytest.mark.spec("Z08")

@@ -34,6 +34,17 @@ def test_explain(inside: Inside, name: str, arguments: list[str]) -> None:
     inside.run("explain", *arguments).check(f"explain-{name}")
 
 
+@pytest.mark.spec("U30")
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("earliest", "retires not before 2999-01-01"), ("firm", "retires 2999-01-01")]
+)
+def test_a_date_that_is_the_earliest_possible_is_not_shown_as_the_day(inside: Inside, kind: str, shown: str) -> None:
+    lay_out(inside)
+    row = f'[[locked]]\nid = "openai:tiny-two"\nretires = "2999-01-01"\nretires_kind = "{kind}"\n'
+    inside.write("llmring.lock", f"{LOCK}\n{row}")
+    assert f"lifecycle  {shown}\n" in inside.run("explain", "openai:tiny-two").stdout
+
+
 def test_without_a_lockfile_the_bundled_one_is_named(inside: Inside) -> None:
     outcome = inside.run("explain", "fast")
     assert outcome.code == 0

@@ -71,6 +71,8 @@ BROKEN = """\
 [llmring.providers]
 missing = no_such_module_anywhere:Thing
 raises = broken_llmring_raises:Thing
+base = broken_llmring_base:Thing
+mutters = broken_llmring_mutters:Thing
 exits = broken_llmring_exits:Thing
 nothing = broken_llmring:NOTHING
 misspelt = broken_llmring:MISSPELT
@@ -91,6 +93,10 @@ BROKEN_FILES = {
     "broken_llmring.py": 'NOTHING = 5\nMISSPELT = {"base_ulr": "http://127.0.0.1:9"}\nTAKES = {"base_url": "http://127.0.0.1:9"}\n',
     "broken_llmring_raises.py": 'raise RuntimeError("the secret is sk-never-shown-0123456789")\n',
     "broken_llmring_exits.py": "import sys\nsys.exit(7)\n",
+    "broken_llmring_base.py": "class Skipped(BaseException): ...\nprint('printed at import')\nraise Skipped\n",
+    "broken_llmring_mutters.py": (
+        "class Mute(ImportError):\n    def __str__(self):\n        raise RuntimeError\nraise Mute\n"
+    ),
 }
 
 
@@ -132,12 +138,17 @@ async def test_a_process_names_what_is_broken_and_goes_on(shell: Shell, site: Pa
     outcome = await shell.run("providers", "--json")
     names = {row["name"]: row for row in json.loads(outcome.stdout)}
     assert {"acme", "echo", "openai"} <= set(names)
-    assert not {"missing", "raises", "exits", "nothing", "misspelt", "Bad-Name"} & set(names)
+    assert not {"base", "mutters", "missing", "raises", "exits", "nothing", "misspelt", "Bad-Name"} & set(names)
     assert names["acme"]["declared_in"] == "the plug-in of acme-llmring 2.3.1"
     assert names["openai"]["base_url"] == "https://api.openai.com/v1"
-    for name in ("missing", "raises", "exits", "nothing", "misspelt", "Bad-Name"):
+    assert "printed at import" in outcome.stderr  # stdout is data
+    for name in ("base", "mutters", "missing", "raises", "exits", "nothing", "misspelt", "Bad-Name"):
         assert f"plug-in '{name}' of package broken-llmring 0.1" in outcome.stderr
     assert "sk-never-shown" not in outcome.stderr
+    outcome = await shell.run("lame", "--json")
+    warning, error = [json.loads(line) for line in outcome.stderr.splitlines()]
+    assert "no click.Command" in warning["warning"]
+    assert (error["error"]["message"], error["error"]["hint"]) == ("no command 'lame'", "see `llmring --help`")
 
 
 @pytest.mark.spec("Z06", "Z08")
@@ -156,6 +167,8 @@ def test_doctor_names_every_plug_in_and_what_is_wrong_with_it(inside: Inside, he
         "providers.missing": "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
         "providers.raises": "RuntimeError",
         "providers.exits": "SystemExit",
+        "providers.base": "Skipped",
+        "providers.mutters": "Mute",
         "providers.nothing": "a int is no provider",
         "providers.misspelt": "no such setting: base_ulr",
         "providers.openai": "the name is llmring's own",

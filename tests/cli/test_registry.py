@@ -81,6 +81,17 @@ async def test_refresh_names_the_source_that_cannot_be_read_and_keeps_its_facts(
     assert (workshop.folder / "facts" / "openai.json").read_bytes() == before
 
 
+@pytest.mark.spec("P01")
+async def test_a_broken_file_stops_a_refresh_before_anything_is_written(workshop: Shell) -> None:
+    folder = workshop.folder / "facts"
+    (folder / "google.json").write_text("{")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    wheel = ("--litellm-wheel", "litellm-1.0.0-py3-none-any.whl", "--provider", "google")
+    done = await workshop.run(*REFRESH, *wheel)
+    assert (done.code, "google.json: no JSON" in done.stderr) == (2, True)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 async def test_refresh_does_not_write_into_the_installed_package(shell: Shell) -> None:
     package = Path(llmring.__file__).parent
     shell.hidden[str(package)] = "<package>"
@@ -94,6 +105,17 @@ async def test_freshness_says_how_old_facts_are_and_who_is_past_its_date(worksho
     asked = ("registry", "freshness", "--registry", "facts", "--as-of", "2026-11-21")
     (await workshop.run(*asked, "--check")).check("registry-freshness")
     (await workshop.run(*asked, "--json")).check("registry-freshness-json")
+
+
+@pytest.mark.spec("P01")
+@pytest.mark.parametrize(("days", "code"), [("51", 0), ("50", 1)])
+async def test_a_source_that_is_too_old_fails_the_check(shell: Shell, days: str, code: int) -> None:
+    facts = make_file("openai", PAGE.date, {"page": PAGE}, {"tiny": {"pin": Fact("pointer", "page")}})
+    write_file(shell.folder / "facts" / "openai.json", facts)
+    asked = ("registry", "freshness", "--registry", "facts", "--as-of", "2026-11-21", "--max-age", days)
+    outcome = await shell.run(*asked, "--check")
+    assert (outcome.code, "51 d (old)" in outcome.stdout) == (code, code == 1)
+    assert (await shell.run(*asked)).code == 0
 
 
 async def test_diff_compares_two_folders(workshop: Shell) -> None:

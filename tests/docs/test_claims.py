@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from fnmatch import fnmatchcase
 
 import pytest
 from tests.docs.blocks import ROOT, read_blocks
@@ -52,6 +53,17 @@ def test_a_provider_of_ones_own_takes_thirty_lines() -> None:
     (code,) = (block.code for block in read_blocks(page("docs/writing-a-provider.md")) if "\nclass " in block.code)
     lines = code.partition("class ")[2].partition("async def main")[0].splitlines()
     assert len([line for line in lines if line.strip()]) <= 30
+
+
+def test_the_page_of_doctor_names_every_check_that_it_makes() -> None:
+    table = page("docs/doctor.md").partition("| id | looks at |")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    patterns = [name for cell in cells for name in re.findall(r"`([a-z.*]+)`", cell)]
+    sources = [ROOT / "src/llmring/cli/doctor.py", *(ROOT / "src/llmring/cli/checks").glob("*.py")]
+    made = {name for path in sources for name in re.findall(r'(?:Check\(|name = )f?"([a-z]+[a-z.]*)', path.read_text())}
+    assert len(made) > 15
+    # An id that goes on with a name ends in a point here.
+    assert {name for name in made if not any(fnmatchcase(name, pattern) for pattern in patterns)} == set()
 
 
 # Every name of the reference's own list, "Best Practices", in its order: a word of the heading that stands for it.

@@ -1,5 +1,6 @@
 """Pages that could lie: generated ones are current, links lead somewhere, and what pages say of the house is so."""
 
+import fnmatch
 import re
 import subprocess
 import sys
@@ -34,6 +35,24 @@ def test_the_environment_page_names_every_variable_that_is_read() -> None:
     names = [value for name, value in vars(env).items() if name.isupper()]
     assert names
     assert [name for name in names if f"| `{name}` |" not in page] == []
+
+
+@pytest.mark.spec("U33")
+def test_the_environment_page_names_what_a_repositorys_dotenv_does_not_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [value for name, value in vars(env).items() if name.isupper()]
+    (tmp_path / ".env").write_text("".join(f"{name}=1\n" for name in names))
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    taken = env.load()
+    page = (ROOT / "docs" / "environment.md").read_text()
+    said = page.partition("so it does not say")[2].partition("are not taken from it")[0]
+    patterns = [fnmatch.translate(name) for name in re.findall(r"`([A-Z_*]+)`", said)]
+    assert len(patterns) > 5
+    refused = {name for name in names if any(re.match(pattern, name) for pattern in patterns)}
+    assert refused == {name for name in names if name not in taken and name != env.LLMRING_NO_DOTENV}
 
 
 def test_no_module_reads_the_environment_past_env() -> None:

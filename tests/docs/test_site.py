@@ -49,8 +49,14 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(tmp_
         loaded = Loaded()
         loaded.feed(page)
         assert [url for url in loaded.urls if "//" in url] == [], path
+        here = (built / path).parent
+        files = [
+            url.partition("?")[0] for url in loaded.urls if url and not url.startswith("data:") and path != "404.html"
+        ]
+        assert [url for url in files if not (here / url).exists()] == [], path  # pictures too
     styles = "".join(path.read_text() for path in built.rglob("*.css"))
     assert re.findall(r"(?:@import|url\()\s*['\"]?(?:https?:)?//", styles) == []
+    assert all('href="' in page and 'site.css"' in page for page in shown.values())  # names in tables stay whole
     # Every public name has its place in the reference.
     anchors = Loaded()
     for path, page in shown.items():
@@ -72,6 +78,7 @@ def test_a_page_that_leads_nowhere_is_no_site(line: str, tmp_path: Path, monkeyp
     (pages / "index.md").write_text(f"# Start\n\n{line}\n")
     (pages / "words.md").write_text("# Words\n")
     (pages / "llms.txt").write_text("# llmring\n")
+    (pages / "site.css").write_text("")
     nav = 'nav = [{ "Start" = "index.md" }, { "Words" = "words.md" }]'
     (pages / "zensical.toml").write_text(f'[project]\nsite_name = "t"\ndocs_dir = "pages"\n{nav}\n')
     monkeypatch.setattr(site, "DOCS", pages)

@@ -223,6 +223,7 @@ def bound(models: str) -> bytes:
     ("data", "words"),
     [
         (b"version = \n", ["broken TOML", "line 1"]),
+        (b"version = " + b"1" * 5000, ["broken TOML", "digits"]),
         (b'{"version": "1.0",}', ["broken JSON", "line 1"]),
         (lock_text() + b"<<<<<<< HEAD\n", ["conflict", "line 6", "resolve"]),
         (b'{"version": "1.0",\n=======\n"profiles": {}}', ["conflict", "line 2"]),

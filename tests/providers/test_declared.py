@@ -110,13 +110,18 @@ def test_a_bad_declaration_names_the_provider_and_the_way_out(name: str, table: 
     assert name in str(caught.value)
 
 
-def test_the_config_file_is_found_by_variable_then_in_the_users_folder(tmp_path: Path) -> None:
+def test_the_config_file_is_found_by_variable_then_in_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "llmring"
     folder.mkdir()
     file = folder / "config.toml"
     assert config_path({"XDG_CONFIG_HOME": str(tmp_path)}) is None
     file.write_text('[providers.acme]\nbase_url = "https://a.example"\n')
     assert config_path({"XDG_CONFIG_HOME": str(tmp_path)}) == file
+    # A relative folder would be one of whatever repository this is.
+    monkeypatch.chdir(tmp_path)
+    assert config_path({"XDG_CONFIG_HOME": "."}) is None
     assert config_path({"LLMRING_CONFIG": str(file)}) == file
     assert read_config_providers(file) == {"acme": {"base_url": "https://a.example"}}
     with pytest.raises(ConfigurationError, match="LLMRING_CONFIG"):

@@ -162,6 +162,9 @@ def test_models_are_found_by_conditions_and_what_is_unknown_meets_none(
         ({"lacks": "sight"}, "lacks: 'sight'"),
         ({"max_price": {"inputt": 1}}, "'inputt' is no kind of token"),
         ({"max_price": {"input": "cheap"}}, "input is 'cheap'"),
+        ({"max_price": {"input": float("nan")}}, "input is 'nan'"),
+        ({"category": "image"}, "category is 'image'"),
+        ({"lifecycle": ("active", "gone")}, "lifecycle is 'gone'"),
         ({"sort": "age"}, "sort is 'age'"),
     ],
 )
@@ -224,6 +227,42 @@ def test_a_catalogs_own_registrations_go_before_those_below_it_and_both_before_w
     assert upper.get("big") is above
     assert upper.all()["openai:big"] is above
     assert catalog.get("big") is below
+
+
+@pytest.mark.spec("P04")
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"price": {"input": 1.25}}, r"the price of input is 1\.25"),
+        ({"price": {"input": "1.25"}}, r"the price of input is '1\.25'"),
+        ({"price": {"output": Decimal("NaN")}}, "the price of output is"),
+        ({"price": {"output": Decimal(-1)}}, "the price of output is"),
+        ({"price": {"output": Decimal("1E+999999")}}, "the price of output is"),
+        ({"price": {"inputt": Decimal(1)}}, "'inputt' is no kind of token"),
+        ({"retires": "soon"}, "retires is 'soon'"),
+        ({"deprecated": "2026-02-30"}, "deprecated is '2026-02-30'"),
+        ({"max_input": "8k"}, "max_input is '8k'"),
+        ({"context_window": -5}, "context_window is -5"),
+        ({"caps": ["tools"]}, "caps is a list"),
+        ({"lacks": frozenset({"fly"})}, "'fly' is no capability"),
+        ({"reasoning_efforts": "low"}, "reasoning_efforts is a text"),
+        ({"lifecycle": "gone"}, "lifecycle is 'gone'"),
+    ],
+)
+def test_what_is_no_fact_is_refused_when_it_is_registered_and_not_when_a_call_was_paid_for(
+    facts: dict[str, Any], words: str
+) -> None:
+    catalog = Catalog(dict)
+    with pytest.raises(ConfigurationError, match=words):
+        catalog.register(ModelInfo("mine:own", **facts))
+    assert catalog.all() == {}
+
+
+@pytest.mark.spec("P04")
+def test_a_price_of_any_exact_kind_may_be_registered() -> None:
+    catalog = Catalog(dict)
+    catalog.register(ModelInfo("mine:own", price={"input": Decimal(1) / 3, "output": Decimal(0)}))
+    assert catalog.get("own").price["input"] == Decimal(1) / 3
 
 
 def test_facts_are_loaded_once_when_they_are_first_needed_whoever_asks() -> None:

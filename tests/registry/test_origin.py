@@ -179,6 +179,22 @@ async def test_a_path_is_read_again_when_it_is_refreshed_and_not_before(
     assert (await origin.refresh(fetcher)).changed is False
 
 
+@pytest.mark.spec("U23")
+async def test_a_path_that_says_what_it_said_when_it_was_first_asked_has_not_changed(
+    make: Make, tmp_path: Path, fetcher: Callable[[], HTTPTransport]
+) -> None:
+    file = tmp_path / "own.json"
+    file.write_bytes(registry_file("own", m=5))
+    origin = make(str(file))
+    assert limits(origin) == {"own:m": 5}
+    assert (await origin.refresh(fetcher)).changed is False
+
+
+@pytest.mark.spec("U23")
+def test_how_https_is_spelt_does_not_matter(make: Make, bundled: Path) -> None:
+    assert limits(make("HTTPS://example.com/registry")) == BUNDLED
+
+
 def break_nothing_there(path: Path) -> None:
     pass
 
@@ -533,6 +549,23 @@ async def test_what_was_kept_and_is_broken_leaves_what_ships_until_it_is_refresh
     assert len(caplog.records) == 1
     await origin.refresh(fetcher)
     assert limits(origin) == limits(make(url)) == FETCHED
+
+
+@pytest.mark.spec("U23")
+async def test_a_folder_where_the_kept_file_should_be_is_named_as_what_it_is(
+    make: Make,
+    url: str,
+    fetcher: Callable[[], HTTPTransport],
+    tmp_path: Path,
+    bundled: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await make(url).refresh(fetcher)
+    (kept,) = (tmp_path / "cache" / "registry").iterdir()
+    kept.unlink()
+    kept.mkdir()
+    assert limits(make(url)) == BUNDLED
+    assert "cannot be read: no regular file" in caplog.text
 
 
 @pytest.mark.spec("U23")

@@ -114,6 +114,13 @@ BROKEN: list[tuple[bytes, str]] = [
     (changed(models__tiny__caps__telepathy={"value": True, "source": "page"}), "'caps.telepathy' is not known"),
     (changed(models__tiny__caps__tools={"value": 1, "source": "page"}), "caps.tools: 1 is not what it may be"),
     (changed(models__tiny__price__input={"value": 1.25, "source": "page"}), "price.input: 1.25 is not what it may be"),
+    # As deep as the JSON parser goes, which is deeper than `repr` does.
+    (
+        changed(models__tiny__max_input={"value": "DEEP", "source": "page"}).replace(
+            b'"DEEP"', b"[" * 1000 + b"]" * 1000
+        ),
+        "max_input: a list or an object is not what it may be",
+    ),
     (changed(models__tiny__price__input={"value": "1e9", "source": "page"}), "price.input"),
     (changed(models__tiny__price__input={"value": "-1", "source": "page"}), "price.input"),
     (changed(models__tiny__price__input={"value": "1" * 4000, "source": "page"}), "price.input"),

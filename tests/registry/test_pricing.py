@@ -83,6 +83,13 @@ def test_no_tokens_cost_nothing_whatever_the_price() -> None:
     assert (only_known.total_cost, only_known.reason) == (10, None)
 
 
+def test_a_cache_that_is_written_for_nothing_costs_nothing() -> None:
+    cost = price_usage(
+        Usage(100, 1, cache_write_tokens=50), model({**PRICES, "cache_write_5m": "0", "cache_write": "9"})
+    )
+    assert (cost.cache_write_cost, cost.reason) == (0, None)
+
+
 def test_a_cache_write_falls_back_to_the_price_without_a_lifetime() -> None:
     usage = Usage(1_000_000, 0, cache_write_tokens=1_000_000)
     assert price_usage(usage, model({"input": "1", "cache_write": "3"})).total_cost == 3

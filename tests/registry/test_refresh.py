@@ -11,9 +11,10 @@ import pytest
 
 from llmring.exceptions import ProviderConnectionError, RegistryError
 from llmring.registry.diff import Change, diff_registries
+from llmring.registry.fetch import parse_index
 from llmring.registry.freshness import check_freshness
 from llmring.registry.parse import Fact, FactSource, FactValue, RegistryFile, make_file
-from llmring.registry.refresh import Disagreement, merge, read_file, refresh, write_file
+from llmring.registry.refresh import Disagreement, read_file, refresh, write_file, write_index
 from llmring.registry.sources.base import GENAI_PRICES, LISTING, LITELLM, Reading
 
 TODAY = "2026-11-21"
@@ -166,6 +167,19 @@ async def test_a_version_keeps_the_day_it_was_first_read_and_a_listing_gets_the_
     assert diff_registries(first.file, again.file) == []
 
 
+async def test_a_version_that_says_something_else_today_is_of_today() -> None:
+    """A price list may know prices of days to come: the same version of it says 2 in November and 4 in December."""
+    cheap, dear = (Says(GENAI_PRICES, {"m": {"price.input": price}}) for price in ("2", "4"))
+    november = await refresh(EMPTY, [Says(LITELLM, {"m": CHAT}), cheap], "2026-11-01")
+    december = await refresh(november.file, [Says(LITELLM, {"m": CHAT}), dear], "2026-12-01")
+    assert {key: found.date for key, found in december.file.sources.items()} == {
+        LITELLM: "2026-11-01",
+        GENAI_PRICES: "2026-12-01",
+    }
+    assert december.file.models["m"].price_as_of == "2026-12-01"
+    assert (await refresh(december.file, [Says(LITELLM, {"m": CHAT}), dear], "2026-12-02")).file == december.file
+
+
 @pytest.mark.parametrize(
     ("kind", "retires", "lifecycle"),
     [
@@ -244,6 +258,12 @@ def test_a_file_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:
         write_file(tmp_path / "taken" / "openai.json", EMPTY)
 
 
-def test_nothing_is_asked_of_the_network_to_merge() -> None:
-    made = merge(EMPTY, [Reading(LITELLM, source("litellm 1"), {"m": CHAT}, names_models=True)], {}, TODAY)
-    assert list(made.file.models) == ["m"]
+def test_the_index_names_what_can_be_a_registry_file_and_nothing_else(tmp_path: Path) -> None:
+    assert write_index(tmp_path / "nowhere") is False
+    write_file(tmp_path / "openai.json", EMPTY)
+    (tmp_path / "My notes.json").write_text("{}")
+    assert write_index(tmp_path) is True
+    assert list(parse_index((tmp_path / "index.json").read_bytes(), "index")) == ["openai.json"]
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(RegistryError, match="cannot be read"):
+        write_index(tmp_path)

@@ -61,6 +61,12 @@ def test_exact_is_only_what_openai_itself_reads(model: str, exact: bool, source:
 
 
 @pytest.mark.spec("P06")
+def test_a_text_that_is_cut_where_a_token_may_be_is_not_called_exact() -> None:
+    assert estimate_tokens("word " * 4_000, "openai:gpt-5").exact
+    assert not estimate_tokens("x" * 20_000, "openai:gpt-5").exact
+
+
+@pytest.mark.spec("P06")
 def test_a_request_is_its_texts_and_what_stands_around_each_message() -> None:
     # The recipe of OpenAI's cookbook, by hand: 3 a message, 3 for the answer; "Some words." has 3 tokens.
     request = LLMRequest(model="a", messages=[Message.system("Some words."), Message.user("Some words.")])
@@ -199,3 +205,11 @@ def test_a_request_that_json_cannot_write_is_estimated_all_the_same() -> None:
         model="a", messages="x", tools=[{**TOOL, "odd": {1: b"\xff", "s": "\ud83d", "n": float("nan")}}]
     )
     assert estimate_tokens(request, CLAUDE).tokens > 20
+    endless: dict[str, Any] = {}
+    endless["again"] = endless
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"deeper": deep}
+    for odd in (endless, deep):
+        request = LLMRequest(model="a", messages="x" * 400, tools=[{**TOOL, "odd": odd}])
+        assert estimate_tokens(request, CLAUDE).tokens > 100

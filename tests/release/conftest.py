@@ -17,11 +17,12 @@ class Distribution:
     wheel: Path
 
 
-def build(out: Path, source: Path = ROOT, **environ: str) -> Distribution:
+def build(out: Path, source: Path = ROOT, umask: int = 0o022, **environ: str) -> Distribution:
     subprocess.run(
         [sys.executable, ROOT / ".ci" / "dist.py", out, source],
         env={**os.environ, **environ},
         stdout=subprocess.DEVNULL,
+        umask=umask,
         check=True,
     )
     return Distribution(next(out.glob("*.tar.gz")), next(out.glob("*.whl")))

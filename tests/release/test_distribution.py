@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import runpy
 import subprocess
 import tarfile
@@ -27,11 +28,12 @@ SDIST_TOP = {
 }  # fmt: skip
 
 
+def git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 def tracked(folder: str) -> set[str]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", folder],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    listed = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder)
     return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
 
 
@@ -64,6 +66,11 @@ def test_the_sdist_holds_what_is_tracked_in_the_listed_folders(distribution: Dis
         name for name in tracked(".") if "/" in name and name.split("/")[0] in SDIST_TOP
     }
     assert all(member.isfile() for member in members)
+    # Stamped with the commit's time, and of a file's mode what git keeps of it.
+    assert {member.mtime for member in members} == {int(git("log", "-1", "--format=%ct"))}
+    runnable = {member.name.partition("/")[2] for member in members if member.mode & 0o111}
+    assert ".ci/run" in runnable
+    assert runnable == {name for name in names if (ROOT / name).is_file() and os.access(ROOT / name, os.X_OK)}
 
 
 @pytest.mark.spec("RT20")
@@ -72,10 +79,25 @@ def test_another_checkout_on_another_day_gives_the_same_bytes(distribution: Dist
     copy_tracked = runpy.run_path(str(ROOT / ".ci" / "dist.py"))["copy_tracked"]
     copy_tracked(ROOT, clone)
     subprocess.run(["cp", "-r", ROOT / ".git", clone], check=True)
-    again = build(tmp_path / "out", clone, TZ="Asia/Kathmandu", LC_ALL="C", PYTHONHASHSEED="7")
+    again = build(tmp_path / "out", clone, umask=0o077, TZ="Asia/Kathmandu", LC_ALL="C", PYTHONHASHSEED="7")
     for one, other in ((distribution.sdist, again.sdist), (distribution.wheel, again.wheel)):
         assert one.name == other.name
         assert hashlib.sha256(one.read_bytes()).digest() == hashlib.sha256(other.read_bytes()).digest()
+
+
+@pytest.mark.spec("RT20")
+def test_what_is_not_as_committed_is_said(tmp_path: Path) -> None:
+    is_as_committed = runpy.run_path(str(ROOT / ".ci" / "dist.py"))["is_as_committed"]
+    for command in (["init", "--quiet"], ["config", "user.email", "a@example.org"], ["config", "user.name", "a"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    (tmp_path / ".gitignore").write_text("dist/\n")
+    subprocess.run(["git", "add", "."], cwd=tmp_path, check=True)
+    subprocess.run(["git", "commit", "--quiet", "--no-gpg-sign", "-m", "one"], cwd=tmp_path, check=True)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "ignored").touch()
+    assert is_as_committed(tmp_path)
+    (tmp_path / "new.py").touch()
+    assert not is_as_committed(tmp_path)
 
 
 @pytest.mark.spec("A34")

@@ -92,7 +92,7 @@ def _steps(text: str) -> int:
     return count
 
 
-@pytest.mark.spec("L10", "Z08")
+@pytest.mark.spec("L10", "RT19")
 @pytest.mark.parametrize(
     "unit", ["{", "[", '{"', '{"\\"', '"\\', "{}", "[]", "{ ", ", ", "```\n", "```", "{[", '{"a":', "[{},", "</think>"]
 )
@@ -110,7 +110,7 @@ def test_json_itself_is_read_as_it_is(value: Any) -> None:
     assert try_load_json(json.dumps(value)) == LoadedJSON(value, False)
 
 
-@pytest.mark.spec("L10", "Z08")
+@pytest.mark.spec("L10", "RT19")
 @given(st.text(alphabet='{}[]",:\\ `\n1a', max_size=60))
 def test_any_text_gives_json_or_nothing(text: str) -> None:
     loaded = try_load_json(text)

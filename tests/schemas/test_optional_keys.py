@@ -44,7 +44,7 @@ def test_a_null_goes_where_the_schema_would_have_left_the_key_out(
     assert answer == before
 
 
-@pytest.mark.spec("L07", "Z08")
+@pytest.mark.spec("L07", "RT19")
 def test_schemas_and_answers_without_end_are_looked_at_for_a_while() -> None:
     loop: dict[str, Any] = {"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/a"}]}}}
     assert accepts_null(loop, loop) is False

@@ -226,6 +226,8 @@ async def test_the_locks_price_goes_before_a_registered_one_and_the_rings_own_be
         ring.register_model(ModelInfo("one:m1", price={"input": Decimal(77)}, max_output=7), replace=True)
         info = ring.get_model_info("one:m1")
         assert (info.price["input"], info.max_output, info.max_input) == (Decimal(2), 7, None)
+        told = (info.sources["price.input"], info.sources["max_output"])
+        assert told == ("the lockfile (test), 2026-11-20", "this program")
         ring.register_model(ModelInfo("one:shared", max_input=2), replace=True)
         assert ring.get_model_info("one:shared").max_input == 2
         assert make_ring().get_model_info("one:shared").max_input == 1

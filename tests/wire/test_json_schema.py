@@ -178,7 +178,7 @@ _json = st.recursive(
 )  # fmt: skip
 
 
-@pytest.mark.spec("L07", "Z08")
+@pytest.mark.spec("L07", "RT19")
 @settings(max_examples=300)
 @given(schema=st.dictionaries(_keywords, _json, max_size=5))
 def test_any_json_gives_a_strict_schema_or_none(schema: dict[str, Any]) -> None:

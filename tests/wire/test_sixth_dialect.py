@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import llmring
+
 HERE = Path(__file__).parent
-PACKAGE = HERE.parents[1] / "src" / "llmring"
+PACKAGE = Path(llmring.__file__).parent  # of the source, or of an installed wheel
 # A program that calls the new dialect as any other, against a server that it did not write.
 CALL = """
 import asyncio

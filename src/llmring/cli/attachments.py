@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MAX_TEXT_BYTES: Final = 10 * 1024 * 1024  # a guess: no model reads as much
+_MAX_SHOWN: Final = 80
 _IMAGE_ENDINGS: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp")
 
 
@@ -34,7 +35,11 @@ def _read(source: str) -> Part:
             raise CommandError("-a - reads stdin, which is a terminal", hint="pipe a file in, or name it")
         return _part_of(read_bytes(), "stdin", None)
     if source.lower().startswith(("https://", "http://")):
-        return Image(source) if urlsplit(source).path.lower().endswith(_IMAGE_ENDINGS) else File(source)
+        try:
+            path = urlsplit(source).path
+        except ValueError:
+            raise CommandError(f"{source[:_MAX_SHOWN]} is no URL") from None
+        return Image(source) if path.lower().endswith(_IMAGE_ENDINGS) else File(source)
     return _part_of(read_file(source), file_name(source), source)
 
 

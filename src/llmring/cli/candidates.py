@@ -5,6 +5,7 @@ reads the lockfile and nothing heavier, and says nothing: what cannot be read co
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from llmring.lockfile.model import Lock
 from llmring.lockfile.store import LockStore, find_lock
 
 _MOST = 500  # a guess: nobody reads more
+# Bash puts a completion into the command line as it is, and a lockfile, which may be anybody's, can name a model `x:$(…)`.
+_PLAIN = re.compile(r"[A-Za-z0-9._:/@+%,-]+", re.ASCII)
 
 
 def profiles(ctx: click.Context, incomplete: str) -> list[str]:
@@ -62,4 +65,4 @@ def _read_lock(ctx: click.Context) -> Lock | None:
 
 
 def _starting(names: Iterable[str], incomplete: str) -> list[str]:
-    return sorted(name for name in names if name.startswith(incomplete))[:_MOST]
+    return sorted(name for name in names if name.startswith(incomplete) and _PLAIN.fullmatch(name))[:_MOST]

@@ -75,7 +75,8 @@ def command(
         model, message = None, model
     template = _read_template(template_name, variables)
     conversation = load() if goes_on else Conversation("fast")
-    conversation.model = model or conversation.model
+    # "" is an error of its own: a script's variable that is not set must not mean another model.
+    conversation.model = conversation.model if model is None else model
     conversation.temperature, conversation.max_tokens = temperature, max_tokens
     if template is not None and template.system is not None:
         conversation.system = template.system

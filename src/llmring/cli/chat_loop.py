@@ -7,14 +7,13 @@ at the prompt it drops what was typed, during an answer it cancels that answer. 
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING
 
 from llmring.cli.attachments import read_attachments
 from llmring.cli.chat_turn import say_about, show_stream, show_whole
 from llmring.cli.conversation import Conversation, save, user_message
 from llmring.cli.failures import CommandError, report
-from llmring.cli.output import note, warn
+from llmring.cli.output import note, say_as_it_is, warn
 from llmring.cli.typed import read_typed
 from llmring.exceptions import LLMRingError
 from llmring.schemas.messages import Message
@@ -92,7 +91,7 @@ class _Loop:
                 self._take(text)
             except KeyboardInterrupt:
                 # Wherever it struck between two turns: what was typed is dropped, the conversation stays.
-                sys.stderr.write("\n")
+                say_as_it_is("")
 
     def _take(self, text: str) -> None:
         word, _, rest = text.strip().partition(" ")
@@ -154,7 +153,7 @@ class _Loop:
                     self._ended = True
                 case "/help":
                     for line in HELP:
-                        _say_as_it_is(line)
+                        say_as_it_is(line)
                 case "/clear":
                     self._conversation.messages.clear()
                     self._attachments = []
@@ -182,8 +181,3 @@ class _Loop:
             raise CommandError("/attach wants a file", hint="/attach picture.png")
         self._attachments = [*self._attachments, *read_attachments([source])]
         note(f"{source} goes with the next message")
-
-
-def _say_as_it_is(line: str) -> None:
-    """A line whose blanks matter."""
-    sys.stderr.write(line + "\n")

@@ -104,11 +104,9 @@ def save(conversation: Conversation) -> str | None:
 def load() -> Conversation:
     """The conversation that was kept last. Raises CommandError where there is none, or it cannot be read."""
     path = saved_path()
-    if path is None or not path.exists():
-        raise CommandError(
-            "no conversation is kept", hint="chat in the loop, or with --save, and go on with --continue"
-        )
     try:
+        if path is None:
+            raise FileNotFoundError
         data, _ = read_regular_file(path, MAX_SAVED_BYTES + 1)
         if len(data) > MAX_SAVED_BYTES:
             raise ValueError("too large")
@@ -121,6 +119,10 @@ def load() -> Conversation:
             raise ValueError("wrong types")
         # pydantic's ValidationError is a ValueError.
         messages = [Message.from_dict(message) for message in fields["messages"]]
+    except (FileNotFoundError, NotADirectoryError):
+        raise CommandError(
+            "no conversation is kept", hint="chat in the loop, or with --save, and go on with --continue"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise CommandError(f"{path} is no conversation that llmring can read", hint="remove the file") from None
     return Conversation(model, system, messages)

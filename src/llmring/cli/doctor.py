@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmring.service import LLMRing
 
 
-@click.command("doctor")
+@click.command("doctor", short_help="Look whether everything is here that calls need.")
 @lock_options
 @click.option("--offline", is_flag=True, help="Ask nobody: no endpoint, no clock.")
 @click.option("--keys", is_flag=True, help="Also ask each provider whether it takes the key, by its listing of models.")
@@ -106,28 +106,40 @@ def _check_registry(environ: Mapping[str, str], clock: SystemClock) -> Check:
 async def _check_pools(
     ring: LLMRing, profile: str | None, environ: Mapping[str, str], *, offline: bool, keys: bool
 ) -> list[Check]:
+    from llmring.cli.checks.endpoints import find_addresses, find_broken_keys
     from llmring.cli.checks.lock import check_aliases, check_keys, check_models, read_pools
 
     pools, told = read_pools(ring, profile)
-    checks = [told, *check_models(pools), *check_keys(pools)]
-    unusable: dict[str, str] = {}
+    called = [name for name in pools.providers if pools.has_key(name)]
+    broken_keys = find_broken_keys(ring, called)
+    urls, broken_urls = find_addresses(ring, called)
+    # What cannot answer, by name, with the reason.
+    unusable = {name: error.message for name, error in [*broken_keys.items(), *broken_urls.items()]}
+    checks = [told, *check_models(pools), *check_keys(pools, broken_keys)]
+    checks += [Check(f"endpoint.{name}", "fail", error.message, error.hint, BAD_INPUT) for name, error in broken_urls.items()]  # fmt: skip
     if offline:
         checks.append(Check("endpoint", "skipped", "--offline: nobody was asked"))
     else:
-        checks += await _check_endpoints(ring, pools, environ, unusable, keys=keys)
+        urls = {name: url for name, url in urls.items() if name not in broken_keys}
+        checks += await _check_endpoints(ring, pools, urls, environ, unusable, keys=keys)
     return [*checks, *check_aliases(pools, unusable)]
 
 
 async def _check_endpoints(
-    ring: LLMRing, pools: Pools, environ: Mapping[str, str], unusable: dict[str, str], *, keys: bool
+    ring: LLMRing,
+    pools: Pools,
+    urls: Mapping[str, str],
+    environ: Mapping[str, str],
+    unusable: dict[str, str],
+    *,
+    keys: bool,
 ) -> list[Check]:
-    """Asks those whose keys are here. What it finds that cannot answer goes into `unusable`."""
+    """Asks those at `urls`, by name. What it finds that cannot answer goes into `unusable`."""
     from llmring.cli.checks.endpoints import Endpoints, tell_clock, tell_reach
     from llmring.transport.guard import Guard
     from llmring.transport.http import HTTPTransport
 
     clock = SystemClock()
-    urls = {name: url for name in pools.providers if (url := _find_url(ring, pools, name)) is not None}
     plain = HTTPTransport(clock=clock, environ=environ)
     guarded = HTTPTransport(clock=clock, environ=environ, guard=Guard())
     try:
@@ -146,13 +158,3 @@ async def _check_endpoints(
         await plain.close()
         await guarded.close()
     return checks
-
-
-def _find_url(ring: LLMRing, pools: Pools, name: str) -> str | None:
-    """Where this provider is called; None where it is not, or where an object of somebody's does it in its own way."""
-    if not pools.has_key(name):
-        return None
-    try:
-        return ring.get_provider(name).base_url
-    except ConfigurationError:
-        return None

@@ -16,7 +16,7 @@ from llmring.cli.output import note, write, write_json
 _LAYERS: Final = {"provider": "the provider's own default", "model name": "from the model's name"}
 
 
-@click.command("explain")
+@click.command("explain", short_help="Say what a call of an alias would do here, and why.")
 @click.argument("alias", shell_complete=complete_model)
 @lock_options
 @json_option()

@@ -1,7 +1,7 @@
 """Errors as people and scripts meet them: one line, perhaps a hint, and an exit code. No traceback for what is not a bug.
 
-0 fine · 1 act: unknown alias, profile or model, or something found that wants doing · 2 bad input: usage, lockfile, settings,
-a request the provider refuses · 3 could not be determined: network, credentials, a provider's failure · 4 refused for
+0 fine · 1 act: unknown alias, profile, provider or model, or something found that wants doing · 2 bad input: usage, lockfile, settings,
+a request the provider refuses, a file that the system does · 3 could not be determined: network, credentials, a provider's failure · 4 refused for
 safety · 130 interrupted. Of several the worst counts: 4, then 2, 3, 1.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import click
@@ -38,6 +39,8 @@ REFUSED: Final = 4
 INTERRUPTED: Final = 130
 
 _WORST_FIRST: Final = (REFUSED, BAD_INPUT, UNDETERMINED, ACT)
+
+_MAX_NAME: Final = 200  # of a file, as it is shown
 
 # The first that fits, so subclasses stand before their bases.
 _CODES: tuple[tuple[type[LLMRingError], int], ...] = (
@@ -123,6 +126,9 @@ def _describe(error: Exception) -> _Failure | None:
         context = error.ctx if isinstance(error, click.UsageError) else None
         hint = None if context is None else f"see `{context.command_path} --help`"
         return _Failure("UsageError", [error.format_message()], BAD_INPUT, hint)
+    if isinstance(error, OSError):
+        # What the system refuses is no bug: a folder that is gone, a name that is too long, a full disk.
+        return _Failure(type(error).__name__, [_name_refusal(error)], BAD_INPUT)
     if _is_validation_error(error):
         problems = list[str]()
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
@@ -131,6 +137,22 @@ def _describe(error: Exception) -> _Failure | None:
             problems.append(text if not where or text.startswith(where) else f"{where}: {text}")
         return _Failure("ValidationError", problems, BAD_INPUT)
     return None
+
+
+def _name_refusal(error: OSError) -> str:
+    text = error.strerror or str(error) or type(error).__name__
+    if error.filename is not None:
+        name = str(error.filename)
+        return f"{name[:_MAX_NAME]}{'…' if len(name) > _MAX_NAME else ''}: {text}"
+    return "the current folder is gone" if _is_here_gone() else text
+
+
+def _is_here_gone() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return True
+    return False
 
 
 def _is_validation_error(error: Exception) -> TypeGuard[ValidationError]:

@@ -13,7 +13,7 @@ from llmring.registry.model_info import CAPS, ModelInfo
 _EXPECTED = ("category", "max_input", "max_output", "lifecycle", "pin")
 
 
-@click.command("info")
+@click.command("info", short_help="Show what is known of a model, and who says so.")
 @click.argument("model", shell_complete=complete_model)
 @lock_options
 @json_option()

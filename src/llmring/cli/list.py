@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _UNKNOWN = "?"
 
 
-@click.command("list")
+@click.command("list", short_help="List the models that are known here, those that fit.")
 @click.option("--provider", help="Only this provider's.")
 @click.option("--category", type=click.Choice(get_args(Category)), help="Only models of this kind.")
 @click.option("--needs", metavar="CAP[,CAP…]", help=f"Only models that have all of these: {', '.join(CAPS)}.")

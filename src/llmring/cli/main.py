@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 
 import click
 
 from llmring import __version__
 from llmring.cli.failures import BAD_INPUT, INTERRUPTED, CommandError, report
-from llmring.cli.output import quiet_pipes, showing_warnings
+from llmring.cli.output import end_data, quiet_pipes, say_as_it_is, showing_warnings
+from llmring.exceptions import ConfigurationError
+from llmring.plugins import stdout_is_data
 
 # Loaded when asked for: `llmring aliases` must not pay for what `llmring chat` needs.
 COMMANDS = {
@@ -47,7 +50,9 @@ class _Commands(click.Group):
         if asked_for and self.get_command(ctx, args[0]) is None:
             import difflib
 
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            # A plug-in that cannot be loaded is listed under the very name that was asked for.
+            known = [name for name in self.list_commands(ctx) if name != args[0]]
+            near = difflib.get_close_matches(args[0], known, n=1)
             hint = f"did you mean {near[0]}?" if near else "see `llmring --help`"
             raise CommandError(f"no command {args[0][:80]!r}", hint=hint)
         return super().resolve_command(ctx, args)
@@ -74,19 +79,22 @@ def run(arguments: list[str]) -> int:
     quiet_pipes()
     as_json = _wants_json(arguments)
     try:
-        with showing_warnings(as_json):
+        with showing_warnings(as_json), stdout_is_data():
             result = llmring.main(args=arguments, prog_name="llmring", standalone_mode=False)
+        end_data()
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         # Only half a command line: what could follow is the best answer, and still none.
-        sys.stderr.write(error.format_message() + "\n")
+        say_as_it_is(error.format_message())
         return BAD_INPUT
     except Exception as error:
         # The edge of the program: what is ours becomes a line, anything else is a bug and keeps its traceback.
         code = report(error, as_json)
         if code is None:
             raise
+        with suppress(ConfigurationError):  # of a full disk it was said already
+            end_data()
         return code
     return result if isinstance(result, int) else 0
 

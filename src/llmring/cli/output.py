@@ -17,6 +17,7 @@ from typing import Any, Literal, TextIO, TypeAlias
 import click
 
 from llmring import env
+from llmring.exceptions import ConfigurationError
 
 BROKEN_PIPE = 141  # what a shell says of a command that SIGPIPE ended: 128 + 13
 
@@ -56,7 +57,9 @@ def showing_warnings(as_json: bool) -> Generator[None]:
 
 
 def quiet_pipes() -> None:
-    """Text that a stream's encoding cannot say is written as `?` instead of raising."""
+    """Text that a stream's encoding cannot say is written as `?` instead of raising; talk to a closed stderr goes nowhere."""
+    if sys.stderr is None:  # closed; libraries, too, write to it without asking
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, it stays open for as long as the process runs
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -67,16 +70,31 @@ def quiet_pipes() -> None:
 
 
 def write(text: str) -> None:
-    """Data, at once. Ends the process quietly where nobody reads any more."""
+    """Data, at once. Ends the process quietly where nobody reads any more; ConfigurationError where stdout is closed, or its disk full."""
+    if sys.stdout is None:
+        raise ConfigurationError("stdout is closed")
     if sys.stdout.isatty():
         text = _CONTROL.sub("", text)
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it exits; that flush must go somewhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute(sys.stdout)
         raise SystemExit(BROKEN_PIPE) from None
+    except OSError as error:
+        _mute(sys.stdout)
+        raise ConfigurationError(f"stdout cannot be written: {error.strerror}") from None
+
+
+def end_data() -> None:
+    """Writes out what others printed to stdout. Raises as `write`."""
+    if sys.stdout is not None:
+        write("")
+
+
+def _mute(stream: TextIO) -> None:
+    """Python flushes its streams once more when it exits; that flush must go somewhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write_json(value: Any) -> None:
@@ -92,7 +110,7 @@ def write_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """
     table = [tuple(_one_line(cell) for cell in row) for row in [head, *rows]]
     widths = [max(_width(row[column]) for row in table) for column in range(len(head))]
-    room = _columns() if sys.stdout.isatty() else sys.maxsize
+    room = _columns() if sys.stdout is not None and sys.stdout.isatty() else sys.maxsize
     left = room - sum(widths[:-1]) - 2 * (len(head) - 1)
     if left < min(widths[-1], _NARROWEST_COLUMN):
         write("\n".join(_as_list(table[0], row) for row in table[1:]))
@@ -158,7 +176,7 @@ def say(text: str) -> None:
     if _wants_json():
         _talk("note", text, as_json=True)
     else:
-        _write_stderr(_one_line(text))
+        say_as_it_is(_one_line(text))
 
 
 def complain(label: Label, text: str) -> None:
@@ -168,7 +186,7 @@ def complain(label: Label, text: str) -> None:
 
 def complain_in_json(value: dict[str, Any]) -> None:
     """One line of talk that is a JSON object."""
-    _write_stderr(json.dumps(value, ensure_ascii=False))
+    say_as_it_is(json.dumps(value, ensure_ascii=False))
 
 
 def _talk(label: Label, text: str, as_json: bool) -> None:
@@ -178,15 +196,18 @@ def _talk(label: Label, text: str, as_json: bool) -> None:
     head = f"{label}:"
     if colours(sys.stderr):
         head = f"\x1b[{_STYLES[label]}m{head}\x1b[0m"
-    _write_stderr(f"{head} {_one_line(text)}")
+    say_as_it_is(f"{head} {_one_line(text)}")
 
 
-def _write_stderr(line: str) -> None:
+def say_as_it_is(line: str) -> None:
+    """A line of talk whose blanks matter. None of it comes from others."""
     try:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
-    except (BrokenPipeError, ValueError):
-        pass  # nobody listens to talk, or stderr is closed: no reason to fail
+    except ValueError:
+        pass  # nobody listens to talk: no reason to fail
+    except OSError:
+        _mute(sys.stderr)
 
 
 def _wants_json() -> bool:
@@ -199,5 +220,5 @@ def _one_line(text: str) -> str:
 
 
 def colours(stream: TextIO) -> bool:
-    """Whether this stream is a terminal, and NO_COLOR is not set."""
-    return stream.isatty() and env.get(env.NO_COLOR) is None
+    """Whether this stream is a terminal that knows colours, and NO_COLOR is not set."""
+    return stream.isatty() and env.get(env.NO_COLOR) is None and env.get(env.TERM) != "dumb"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 import click
 
-from llmring.cli.output import warn
 from llmring.plugins import COMMANDS, PluginError, find_plugins
+
+_log = logging.getLogger("llmring.cli")
 
 
 def list_plugged(taken: Iterable[str]) -> list[str]:
@@ -24,7 +26,8 @@ def find_plugged(name: str, taken: Iterable[str]) -> click.Command | None:
                 if not isinstance(command, click.Command):
                     raise plugin.broken(f"a {type(command).__name__} is no click.Command")
             except PluginError as error:
-                warn(str(error))
+                # Logged, not said: here click knows nothing yet of --json.
+                _log.warning("%s", error)
                 continue
             return command
     return None

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from llmring.cli.options import json_option
-from llmring.cli.output import note, write_json, write_table
+from llmring.cli.output import note, warn, write_json, write_table
 
 
-@click.command("providers")
+@click.command("providers", short_help="List whom one can call, and who has a key.")
 @click.option("--available", is_flag=True, help="Only those with a key, and those that need none.")
 @json_option("Print one JSON array.")
 def command(available: bool, as_json: bool) -> None:
@@ -22,6 +22,9 @@ def command(available: bool, as_json: bool) -> None:
         return
     head = ("PROVIDER", "DIALECT", "KEY", "DECLARED IN", "BASE URL")
     write_table(head, [(p["name"], p["dialect"] or "its own", _key(p), p["declared_in"], _url(p)) for p in providers])
+    for provider in providers:
+        if provider["credential"] and provider["problem"]:
+            warn(f"{provider['name']} cannot be called: {provider['problem']}")
     if any(provider["untrusted"] for provider in providers):
         note("what a repository's file declares is reached over https on public hosts alone")
 

@@ -33,7 +33,7 @@ _SOURCES: Final = ("listing", "genai-prices", "litellm")
 _PACKAGE: Final = Path(llmring.__file__).resolve().parent
 
 
-@click.group("registry")
+@click.group("registry", short_help="Refresh, date and compare the facts of models.")
 def command() -> None:
     """What is known of models, as data: refresh it, ask how old it is, compare two of it."""
 
@@ -41,7 +41,7 @@ def command() -> None:
 command.add_command(registry_update.command)
 
 
-@command.command("refresh")
+@command.command("refresh", short_help="Ask the sources anew, show what changes, write.")
 @click.option(
     "--provider", "providers", multiple=True, type=click.Choice(_PROVIDERS), help="Only this one. Repeatable."
 )
@@ -111,16 +111,20 @@ async def _refresh(
     from llmring.registry.refresh import read_file, refresh, write_file, write_index
     from llmring.registry.sources.plugged import load_sources
 
-    told: list[_Told] = []
+    found: list[tuple[str, Refreshed, list[Change]]] = []
     plugged = load_sources() if plugins else []
     async with AsyncExitStack() as stack:
         made = await _make_sources(stack, wheel, index_url)
-        for name in names:
+        for name in dict.fromkeys(names):
             path = folder / f"{name}.json"
             old = read_file(path) if path.exists() else make_file(name, today, {}, {})
             refreshed = await refresh(old, [*made(name, wanted), *plugged], today)
-            written = not dry_run and bool(refreshed.file.models) and write_file(path, refreshed.file)
-            told.append((name, refreshed, diff_registries(old, refreshed.file), written))
+            found.append((name, refreshed, diff_registries(old, refreshed.file)))
+    # Written once all are there: a broken one among them must not leave an index of files that are no more.
+    told: list[_Told] = []
+    for name, refreshed, changes in found:
+        written = not dry_run and bool(refreshed.file.models) and write_file(folder / f"{name}.json", refreshed.file)
+        told.append((name, refreshed, changes, written))
     if not dry_run:
         write_index(folder)
     return told
@@ -201,7 +205,7 @@ def _change_row(change: Change) -> dict[str, Any]:
     return asdict(change) | {"percent": None if change.percent is None else float(change.percent)}
 
 
-@command.command("freshness")
+@command.command("freshness", short_help="Say how old the facts are, and what is past its date.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge by. Default: today.")
 @click.option("--max-age", type=click.IntRange(min=0), default=MAX_AGE_DAYS, show_default=True, help="In days.")
 @click.option(
@@ -239,7 +243,7 @@ def _write_freshness(found: Freshness, day: date, max_age: int) -> None:
         note(f"more than {max_age} days old on {day}: {stale} of {len(found.sources)} sources")
 
 
-@command.command("diff")
+@command.command("diff", short_help="Compare two sets of registry files.")
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
 @json_option("Print one JSON array.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmring.registry.origin import RegistryState
 
 
-@click.command("update")
+@click.command("update", short_help="Fetch model facts from a URL and keep them.")
 @click.option("--url", help="Where from: a path, file: or https:. Default LLMRING_REGISTRY_URL.")
 @click.option("--allow-rollback", is_flag=True, help="Take facts that are older than those that were kept.")
 @json_option()

@@ -73,7 +73,9 @@ def _is_path(text: str) -> bool:
 def folder() -> Path | None:
     """The user's folder of templates; None where there is no home."""
     home = env.get(env.XDG_CONFIG_HOME)
-    base = Path(home) if home else Path.home() / ".config" if env.get(env.HOME) else None
+    # A relative path would mean the current folder: XDG's rule is that it counts as unset.
+    is_set = home is not None and os.path.isabs(home)
+    base = Path(home or "") if is_set else Path.home() / ".config" if env.get(env.HOME) else None
     return None if base is None else base / "llmring" / "templates"
 
 
@@ -83,7 +85,7 @@ def _find(name: str) -> Path:
     home = folder()
     if home is not None:
         for ending in _ENDINGS:
-            if (home / f"{name}{ending}").is_file():
+            if os.path.isfile(home / f"{name}{ending}"):  # where it cannot be looked at, it is not there
                 return home / f"{name}{ending}"
     raise CommandError(
         f"no template {name!r}",
@@ -97,6 +99,8 @@ def _parse_toml(text: str, path: Path) -> tuple[str | None, str | None]:
         table: dict[str, Any] = tomli.loads(text)
     except (tomli.TOMLDecodeError, RecursionError) as error:
         raise CommandError(f"template {path}: {error}") from None
+    except ValueError:  # Python's own, beyond 4,300 digits
+        raise CommandError(f"template {path}: a number in it is too long") from None
     unknown = sorted(table.keys() - _KEYS)
     if unknown:
         raise CommandError(f"template {path}: no such key: {', '.join(unknown)}", hint="known: system, prompt")

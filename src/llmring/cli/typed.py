@@ -8,7 +8,8 @@ import select
 import sys
 from typing import Final
 
-from llmring.cli.output import complain
+from llmring import env
+from llmring.cli.output import complain, say_as_it_is
 
 PROMPT: Final = "> "
 MORE: Final = "... "
@@ -28,7 +29,7 @@ def read_typed() -> str | None:
         # Where pasted text comes as lines of its own, the rest of it waits already.
         _add_waiting(lines)
     except (EOFError, OSError):
-        sys.stderr.write("\n")
+        say_as_it_is("")
         return None
     except UnicodeDecodeError:
         complain("error", f"that was no text in {sys.stdin.encoding}, which this terminal is taken to speak")
@@ -77,6 +78,7 @@ def _prepare_editing() -> None:
         import readline
     except ImportError:
         return
-    # Python switches it off. With it, a pasted text of many lines is one message. editline has no such thing.
-    if "libedit" not in (readline.__doc__ or ""):
+    # Python switches it off. With it, a pasted text of many lines is one message. editline has no such thing, and a terminal
+    # that knows no escape sequences would show them.
+    if "libedit" not in (readline.__doc__ or "") and env.get(env.TERM) not in (None, "dumb"):
         readline.parse_and_bind("set enable-bracketed-paste on")

@@ -45,7 +45,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return {}
     try:
         return tomli.loads(read_lock_bytes(path, _MAX_MANIFEST_BYTES).decode())
-    except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise LockfileError(f"{path}: broken TOML: {error}") from None
 
 

@@ -113,7 +113,7 @@ def _decode_json(text: str, source: str) -> Any:
 def _decode_toml(text: str, source: str) -> Any:
     try:
         return tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
+    except ValueError as error:  # tomli's own, and Python's for a number of thousands of digits
         raise LockfileError(f"{source}: broken TOML: {error}") from None
     except RecursionError:
         raise LockfileError(f"{source}: broken TOML: nested too deep") from None

@@ -66,7 +66,10 @@ def find_lock(explicit: str | Path | None, environ: Mapping[str, str], cwd: Path
 
 
 def _named(path: Path, cwd: Path, origin: LockOrigin, setting: str) -> FoundLock:
-    whole = cwd / path.expanduser()
+    try:
+        whole = cwd / path.expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise LockfileError(f"{setting} names {str(path)!r}: {error}", hint="write the whole path") from None
     if not whole.exists():
         raise LockfileError(f"{setting} names {str(path)!r}, which does not exist", hint="correct it, or leave it out")
     return FoundLock(whole, origin)

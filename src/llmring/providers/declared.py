@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -265,7 +266,10 @@ def config_path(environ: Mapping[str, str]) -> Path | None:
             raise ConfigurationError(f"{env.LLMRING_CONFIG} names {given!r}, which is no file")
         return path
     home = env.get(env.XDG_CONFIG_HOME, environ)
-    folder = Path(home) if home else Path.home() / ".config" if env.get(env.HOME, environ) else None
+    # A relative one would be a folder of whatever repository this is; the XDG specification has it ignored.
+    folder = (
+        Path(home) if home and os.path.isabs(home) else Path.home() / ".config" if env.get(env.HOME, environ) else None
+    )
     path = None if folder is None else folder / "llmring" / "config.toml"
     return path if path is not None and path.is_file() else None
 
@@ -274,7 +278,7 @@ def read_config_providers(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """The `[providers.NAME]` tables of the user's config file. Raises ConfigurationError for what is none."""
     try:
         data = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigurationError(f"config file {path}: {error}") from None
     unknown = sorted(set(data) - {"providers"})
     if unknown:

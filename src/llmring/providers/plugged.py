@@ -23,7 +23,9 @@ def load_provider(plugin: Plugin) -> DeclaredProvider | BaseLLMProvider | Provid
     ):
         try:
             given = given()
-        except (Exception, SystemExit) as error:  # somebody else's factory
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # somebody else's factory; no await in it, so it is no cancellation of ours
             raise plugin.failed(error) from None
     if isinstance(given, (ProviderOptions, Mapping)):
         options = cast("ProviderOptions | Mapping[str, Any]", given)

@@ -255,7 +255,7 @@ def refuse_plugin_names(declared: Iterable[str]) -> None:
 
 
 def _unknown_provider(name: str, known: list[str]) -> ProviderNotFoundError:
-    close = tuple(difflib.get_close_matches(name, known, n=3))
+    close = tuple(difflib.get_close_matches(name, sorted(set(known)), n=3))
     return ProviderNotFoundError(
         f"no provider {name[:40]!r}",
         name=name,

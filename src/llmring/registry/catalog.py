@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from llmring.exceptions import ConfigurationError, ModelInfoNotFoundError
 from llmring.registry.model_info import CAPS, Category, Lifecycle, ModelInfo, Sort
@@ -22,6 +22,10 @@ _log = logging.getLogger("llmring.registry")
 _MAX_SHOWN: Final = 80
 _CLOSE: Final = 3
 _LATEST: Final = "9999-12-31"
+_PRICE_HINT: Final = "input, output, cache_read, batch_input, …"
+_FACT_HINTS: Final = {"tokens": "a whole number of tokens, None for unknown", "date": "write YYYY-MM-DD"}
+# A float that somebody made a Decimal of has some 55 digits, and a call's tokens at most 20 more: `pricing` reckons with 100.
+_TOO_DEAR, _MOST_DIGITS = 10**9, -60
 
 Load = Callable[[], Mapping[str, ModelInfo]]
 
@@ -43,13 +47,15 @@ class Catalog:
     def register(self, info: ModelInfo, *, replace: bool = False) -> None:
         """Adds a model. Of one that is known already the new one wins; a warning is logged unless `replace`.
 
-        Raises ConfigurationError for what is no ModelInfo, or one without a `provider:model` name.
+        Raises ConfigurationError for what is no ModelInfo, or one without a `provider:model` name, or with a fact that is none: a
+        call that was answered, and paid for, must not fail over its price.
         """
         if not isinstance(info, ModelInfo):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
             raise ConfigurationError(
                 f"a {type(info).__name__} is no ModelInfo", hint='register(ModelInfo("provider:model", …))'
             )
         parse_model_ref(info.id)
+        _check_facts(info)
         with self._guard:
             known = None if replace else self.look_up(info.id)
             self._registered[info.id] = info
@@ -137,8 +143,9 @@ class Catalog:
         """
         lifecycles = (lifecycle,) if isinstance(lifecycle, str) else None if lifecycle is None else tuple(lifecycle)
         needed, lacking, prices = _caps(needs, "needs"), _caps(lacks, "lacks"), _prices(max_price or {})
-        if sort not in _SORTS:
-            raise ConfigurationError(f"sort is {sort!r}", hint=f"one of {', '.join(_SORTS)}")
+        _check_words("sort", (sort,), tuple(_SORTS))
+        _check_words("category", () if category is None else (category,), get_args(Category))
+        _check_words("lifecycle", lifecycles or (), get_args(Lifecycle))
 
         def meets(info: ModelInfo) -> bool:
             answers: list[bool | None] = [info.can(cap) for cap in needed]
@@ -202,6 +209,46 @@ def _near(key: str, known: Mapping[str, ModelInfo]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(near))[:_CLOSE]
 
 
+def _check_words(what: str, given: Iterable[str], known: tuple[str, ...]) -> None:
+    for word in given:
+        if word not in known:
+            raise ConfigurationError(f"{what} is {word!r}", hint=f"one of {', '.join(known)}")
+
+
+def _check_facts(info: ModelInfo) -> None:
+    """Raises ConfigurationError where a field holds what the registry's own files may not. Prices may have more digits."""
+    from llmring.registry.facts import list_facts
+    from llmring.registry.parse import PRICE_KIND, kind_of, read_value
+
+    for kind, amount in info.price.items():
+        if not PRICE_KIND.fullmatch(kind):
+            raise ConfigurationError(f"{info.id}: {kind!r} is no kind of token", hint=_PRICE_HINT)
+        if not _is_price(amount):
+            raise ConfigurationError(
+                f"{info.id}: the price of {kind} is {repr(amount)[:_MAX_SHOWN]}",
+                hint='USD per million tokens, not negative: Decimal("1.25")',
+            )
+    for field in ("caps", "lacks"):
+        words: object = getattr(info, field)
+        if words is not None and not isinstance(words, frozenset | set):
+            raise ConfigurationError(f"{info.id}: {field} is a {type(words).__name__}", hint='frozenset({"tools"})')
+        _caps(cast("Iterable[str]", words or ()), f"{info.id}: {field}")
+    if isinstance(info.reasoning_efforts, str):  # whose letters would be levels
+        raise ConfigurationError(f"{info.id}: reasoning_efforts is a text", hint='("low", "high")')
+    for name, value in list_facts(info).items():
+        known = None if name.startswith("price.") else kind_of(name)
+        if known is not None and read_value(known, name, value) is None:
+            raise ConfigurationError(f"{info.id}: {name} is {repr(value)[:_MAX_SHOWN]}", hint=_FACT_HINTS.get(known))
+
+
+def _is_price(amount: object) -> bool:
+    """Whether calls can be charged at it to the last digit, which is what `pricing` promises."""
+    if not isinstance(amount, Decimal | int) or isinstance(amount, bool):
+        return False
+    price = Decimal(amount)
+    return price.is_finite() and 0 <= price < _TOO_DEAR and cast("int", price.as_tuple().exponent) >= _MOST_DIGITS
+
+
 def _caps(words: Iterable[str], what: str) -> tuple[str, ...]:
     given = (words,) if isinstance(words, str) else tuple(words)
     for word in given:
@@ -216,15 +263,13 @@ def _prices(given: Mapping[str, Decimal | str | float]) -> dict[str, Decimal]:
     prices: dict[str, Decimal] = {}
     for kind, most in given.items():
         if not PRICE_KIND.fullmatch(kind):
-            raise ConfigurationError(
-                f"max_price: {kind!r} is no kind of token", hint="input, output, cache_read, batch_input, …"
-            )
+            raise ConfigurationError(f"max_price: {kind!r} is no kind of token", hint=_PRICE_HINT)
         try:
             prices[kind] = Decimal(str(most))
         except InvalidOperation:
-            raise ConfigurationError(
-                f"max_price: {kind} is {str(most)[:_MAX_SHOWN]!r}", hint="USD per million tokens"
-            ) from None
+            prices[kind] = Decimal("NaN")
+        if prices[kind].is_nan():  # which compares with nothing
+            raise ConfigurationError(f"max_price: {kind} is {str(most)[:_MAX_SHOWN]!r}", hint="USD per million tokens")
     return prices
 
 

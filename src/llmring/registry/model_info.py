@@ -168,7 +168,7 @@ class ModelInfo:
         and a warning is logged unless `replace` says that it is meant.
 
         What a ring has resolved before, it goes on with; register first. `ring.register_model` is for one ring alone. Raises
-        ConfigurationError for what is no model.
+        ConfigurationError for what is no model, and for a fact that is none: a price that is a float, a date that is no date.
         """
         from llmring.registry import shared_catalog
 

@@ -115,7 +115,7 @@ def _dated(reading: Reading, old: RegistryFile) -> FactSource:
         if name in reading.models
         for fact, known in facts.items()
         # What follows from a firm date is nobody's words: `_settle`.
-        if known.source == reading.key and fact != "lifecycle"
+        if known.source == reading.key and (fact, known.value) != ("lifecycle", "retired")
     )
     return before if says_the_same else reading.said_by
 

@@ -7,7 +7,7 @@ guard, as its calls are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Final
 from llmring.cli.checks.base import Check
 from llmring.cli.failures import FINE, REFUSED
 from llmring.clock import Clock
-from llmring.exceptions import LLMRingError, ProviderAuthenticationError, QuotaExhaustedError, UnsafeURLError
+from llmring.exceptions import (
+    ConfigurationError,
+    LLMRingError,
+    ProviderAuthenticationError,
+    QuotaExhaustedError,
+    UnsafeURLError,
+)
 from llmring.providers.base import BaseLLMProvider
 from llmring.secret import safe_url
 from llmring.transport.base import HTTPReply, HTTPRequest, Transport
@@ -145,6 +151,39 @@ def _read_date(text: str | None) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return None if date is None else (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+
+
+def find_addresses(ring: LLMRing, names: Iterable[str]) -> tuple[dict[str, str], dict[str, LLMRingError]]:
+    """Where each provider is called, and what is wrong with the settings of those that cannot be called anywhere."""
+    urls: dict[str, str] = {}
+    broken: dict[str, LLMRingError] = {}
+    for provider in _speakers(ring, names):
+        try:
+            urls[provider.name] = provider.base_url
+        except LLMRingError as error:
+            broken[provider.name] = error
+    return urls, broken
+
+
+def find_broken_keys(ring: LLMRing, names: Iterable[str]) -> dict[str, LLMRingError]:
+    """The providers whose key could never be sent. Nobody is asked."""
+    broken: dict[str, LLMRingError] = {}
+    for provider in _speakers(ring, names):
+        try:
+            if provider.signer is None:
+                provider.headers()
+        except LLMRingError as error:
+            broken[provider.name] = error
+    return broken
+
+
+def _speakers(ring: LLMRing, names: Iterable[str]) -> Iterator[BaseLLMProvider]:
+    """Those that llmring itself speaks to; an object of somebody's does it in its own way."""
+    for name in names:
+        try:
+            yield ring.get_provider(name)
+        except ConfigurationError:
+            continue
 
 
 def tell_reach(name: str, url: str, answer: Answer, is_needed: bool) -> Check:

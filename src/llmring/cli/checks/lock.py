@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llmring.cli.checks.base import Check
 from llmring.cli.failures import BAD_INPUT
 from llmring.cli.lock_text import LOCK_NAMED_BY, PROFILE_NAMED_BY
-from llmring.exceptions import ConfigurationError, ProfileNotFoundError
+from llmring.exceptions import ConfigurationError, LLMRingError, ProfileNotFoundError
 from llmring.lockfile.parse import SUPPORTED_MAJOR, SUPPORTED_MINOR
 from llmring.lockfile.store import LockOrigin, LockStore, find_lock
 
@@ -125,11 +125,13 @@ def _users(pools: Pools, model: str) -> list[str]:
     return [alias for alias, models in pools.aliases.items() if model in models]
 
 
-def check_keys(pools: Pools) -> Iterator[Check]:
-    """Whether each provider of the pools is known, and has a key. The key itself is not looked at."""
+def check_keys(pools: Pools, broken: Mapping[str, LLMRingError]) -> Iterator[Check]:
+    """Whether each provider of the pools is known, and has a key. broken: of these it could never be sent."""
     for provider in pools.providers:
         told = next(told for model, told in pools.told.items() if model.partition(":")[0] == provider)
-        if told["credential"]:
+        if provider in broken:
+            yield Check(f"key.{provider}", "fail", broken[provider].message, broken[provider].hint)
+        elif told["credential"]:
             yield Check(f"key.{provider}", "ok", told["why"])
         else:
             is_unknown = told["why"].endswith("is not known")

@@ -46,7 +46,10 @@ class PackageIndex:
 
         Raises RegistryError where there is none, or it is not what the index says; what `fetch` raises.
         """
-        page = urljoin(self._url, f"{package}/")
+        try:
+            page = urljoin(self._url, f"{package}/")
+        except ValueError as error:  # http://[::1
+            raise RegistryError(f"the index's address is none: {error}") from None
         # Whoever reads next must not find credentials of a private index in an error.
         shown = str(safe_url(page))
         until = self._clock.monotonic() + self._timeout_s
