@@ -72,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = sized
     for item in sized:
         rows = [str(row) for mark in item.iter_markers("spec") for row in mark.args]
-        item.user_properties.append(("rows", ", ".join(row for row in rows if row.startswith("RT")) or "–"))
+        item.user_properties.append(("rows", ", ".join(row for row in rows if row.startswith(("RT", "V"))) or "–"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

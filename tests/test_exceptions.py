@@ -54,8 +54,10 @@ FACTS: dict[str, Any] = {
     "close_matches": ("fast",),
     "code": "rate_limit",
     "content": "{}",
+    "found": "sha256:11",
     "hint": "wait",
     "host": "example.org",
+    "locked": "sha256:00",
     "model": "gpt",
     "name": "fats",
     "original_error": ValueError("no"),
@@ -66,6 +68,7 @@ FACTS: dict[str, Any] = {
     "response": LLMResponse("{}"),
     "retry_after_s": 2.5,
     "retryable": True,
+    "served": "gpt-mini",
     "status": 429,
     "tool_name": "add",
 }

@@ -13,6 +13,8 @@ import json
 import typing
 from typing import Any, Final
 
+from llmring.lockfile.model import POLICIES
+from llmring.lockfile.rows import EFFORTS
 from llmring.providers.declared import ProviderOptions
 from llmring.providers.table import PROVIDERS
 from llmring.registry.model_info import CAPS, PINS
@@ -116,6 +118,11 @@ def _constraints() -> dict[str, Any]:
         "providers": _list(
             "The providers that may be selected from; default, all.", {"type": "string", "pattern": f"^{_PROVIDER}$"}
         ),
+        "on-drift": {
+            "description": "What an answer by another model than the locked one comes to: warn, the default; fail, the pool's next"
+            " model is tried, else the call fails; ignore.",
+            "enum": list(POLICIES),
+        },
     }
 
 
@@ -153,6 +160,13 @@ def _alias(*, required: bool) -> dict[str, Any]:
             "min-input": _whole("Tokens of prompt that every model of the pool must accept."),
             "min-output": _whole("Tokens of answer that every model of the pool must be able to give."),
             "max-price": _table("What tokens may cost.", {"input": price, "output": price}),
+            **_parameters(),
+            "until": {
+                "description": "The day (UTC) from which the models under `then` serve in place of the pool; a date, without quotes.",
+                "type": "string",
+                "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+            },
+            "then": _list("The reviewed successor of the pool.", {"$ref": "#/$defs/model"}, minimum=1),
             "lossy": {
                 "description": "What a hand-over to a model loses, as `lock check` says it, and a person has accepted.",
                 "type": "object",
@@ -162,6 +176,26 @@ def _alias(*, required: bool) -> dict[str, Any]:
         },
         ("models",) if required else (),
     )
+
+
+def _parameters() -> dict[str, Any]:
+    return {
+        "temperature": {
+            "description": "Sent where the request says none.",
+            "type": "number",
+            "minimum": 0,
+        },
+        "max-tokens": _whole("Cap on the answer's tokens, where the request says none."),
+        "reasoning-effort": {
+            "description": "How much the models are asked to think, where the request does not say.",
+            "enum": list(EFFORTS),
+        },
+        "system": {
+            "description": "Name of the system prompt for requests without one. Its text is the program's: LLMRing(prompts={…}).",
+            "type": "string",
+            "pattern": f"^{_NAME}$",
+        },
+    }
 
 
 def _profile() -> dict[str, Any]:

@@ -15,6 +15,7 @@ LLMRING_PROFILE: Final = "LLMRING_PROFILE"  # the profile to use when a call nam
 LLMRING_LOCKED: Final = "LLMRING_LOCKED"  # true: the bundled fallback lock is refused
 LLMRING_AUTO_UPLOAD: Final = "LLMRING_AUTO_UPLOAD"  # true: rings without an upload_strategy use FileUploadStrategy()
 LLMRING_FROZEN: Final = "LLMRING_FROZEN"  # true: as LOCKED, and the manifest is not read
+LLMRING_OFFLINE: Final = "LLMRING_OFFLINE"  # true: the lock's commands ask no vendor
 LLMRING_CONFIG: Final = "LLMRING_CONFIG"  # the user's config file; default ~/.config/llmring/config.toml
 LLMRING_REGISTRY_URL: Final = "LLMRING_REGISTRY_URL"  # whose model facts are used: a path; https is asked by a refresh
 LLMRING_CACHE_DIR: Final = "LLMRING_CACHE_DIR"  # where fetched model facts are kept; default ~/.cache/llmring

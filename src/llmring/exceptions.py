@@ -4,6 +4,7 @@ LLMRingError
 ├── ConfigurationError                what the caller or a file asked for cannot work
 │   ├── LockfileError                 a lockfile cannot be found, read or understood
 │   │   └── LockfileVersionError      written for another major version
+│   ├── DigestMismatchError           a model's content is not what was locked
 │   ├── RegistryError                 model facts cannot be found, read or understood
 │   │   └── RegistryRollbackError     older than those that were kept
 │   ├── AliasNotFoundError            no such alias in this profile
@@ -29,6 +30,7 @@ LLMRingError
 │   │   ├── ProviderConnectionError   no connection, or one that broke before an answer
 │   │   ├── MalformedResponseError    not what the dialect says
 │   │   ├── ResponseTooLargeError     over one of the size caps
+│   │   ├── ModelDriftError           another model than the locked one has answered
 │   │   └── StreamInterruptedError    a stream that ended before its end; carries the partial answer
 │   └── CircuitBreakerError           not tried: the target is known to be failing
 ├── SchemaValidationError             an answer does not fit the schema that was asked for
@@ -91,6 +93,21 @@ class LockfileError(ConfigurationError):
 
 class LockfileVersionError(LockfileError):
     """The lockfile was written for another major version of the format."""
+
+
+class DigestMismatchError(ConfigurationError):
+    """A model that is pinned by its content has another content here, or is not here. Nothing was sent to it.
+
+    model: `provider:model`. locked, found: `sha256:…`; found is None where the model is not here.
+    """
+
+    def __init__(
+        self, message: str, *, model: str = "", locked: str = "", found: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.model = model
+        self.locked = locked
+        self.found = found
 
 
 class RegistryError(ConfigurationError):
@@ -278,6 +295,44 @@ class ResponseTooLargeError(ProviderResponseError):
     """The answer is over one of the size caps (body, line, JSON depth). Nothing past the cap was kept."""
 
     retryable = False
+
+
+class ModelDriftError(ProviderResponseError):
+    """Another model than the locked one has answered, and the profile says on_drift = "fail". The answer is not given out.
+
+    served: the model that the response names.
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        served: str = "",
+        provider: str = "",
+        model: str = "",
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+        hint: str | None = None,
+        attempts: tuple[AttemptRecord, ...] = (),
+        retryable: bool | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            provider=provider,
+            model=model,
+            status=status,
+            code=code,
+            request_id=request_id,
+            retry_after_s=retry_after_s,
+            hint=hint,
+            attempts=attempts,
+            retryable=retryable,
+        )
+        self.served = served
 
 
 class StreamInterruptedError(ProviderResponseError):

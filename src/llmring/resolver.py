@@ -6,11 +6,13 @@ Reads what the lock says and never guesses: no network, no registry, no constrai
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, date, datetime, time
+from typing import TYPE_CHECKING, Any, Final
 
 from cachetools import TTLCache
 
@@ -22,7 +24,7 @@ from llmring.exceptions import (
     ProviderNotFoundError,
 )
 from llmring.lockfile.extends import read_package_lock
-from llmring.lockfile.model import DEFAULT_PROFILE, Binding, Lock, Profile
+from llmring.lockfile.model import DEFAULT_PROFILE, Binding, Lock, Policy, Profile
 from llmring.lockfile.store import LockStore
 from llmring.registry.layers import lay_over
 from llmring.registry.model_info import ModelInfo
@@ -30,6 +32,8 @@ from llmring.schemas.model_ref import ModelRef, parse_model_ref
 
 if TYPE_CHECKING:
     from llmring.schemas.request import ReasoningEffort  # it brings pydantic, which `llmring aliases` does without
+
+_log = logging.getLogger("llmring.resolver")
 
 # "max" is none of them: vendors name models so (gpt-5.1-codex-max, qwen-max), and new ones before anybody here knows of them.
 _EFFORT_SUFFIXES: Final[Mapping[str, ReasoningEffort]] = {
@@ -42,16 +46,20 @@ _EFFORT_SUFFIXES: Final[Mapping[str, ReasoningEffort]] = {
 }
 _MAX_SHOWN = 80
 _CLOSE = 3
+_MOST_SAID = 1000  # a guess: nobody reads more
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A model that a call may go to, and what the lock knows of it. effort: what a suffix of its name asks for, as in `gpt-5-high`;
-    a request's own reasoning_effort wins."""
+    a request's own reasoning_effort wins. requested: the pointer that the lock resolved to this model.
+    digest: what its content must be (`sha256:…`), where the profile pins content; None: nobody has to look."""
 
     ref: ModelRef
     info: ModelInfo
     effort: ReasoningEffort | None = None
+    requested: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,9 @@ class Resolution:
     """What a name stands for.
 
     alias: None where the name was `provider:model`. profile: the one that was looked in. candidates: in the order to try.
-    lock_digest, source: of the lockfile that says so.
+    lock_digest, source: of the lockfile that says so. binding: what it says of the alias; None without one.
+    on_drift: what an answer of another model comes to; None where no model is locked. serves_until: seconds since the epoch, from
+    when on the binding's successor serves; None where there is none, or where it serves already.
     """
 
     alias: str | None
@@ -67,6 +77,14 @@ class Resolution:
     candidates: tuple[Candidate, ...]
     lock_digest: str
     source: str
+    binding: Binding | None = None
+    on_drift: Policy | None = None
+    serves_until: float | None = None
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What the lock pins beside the models; a request's own values win."""
+        return {} if self.binding is None else self.binding.parameters
 
 
 class AliasCacheStats:
@@ -129,6 +147,7 @@ class Resolver:
         self._guard = threading.Lock()
         self._cached_lock: Lock | None = None
         self._hits = self._misses = self._evictions = 0
+        self._said: set[str] = set()
         self._start_cache(None)
 
     # The cache: what was resolved under one lock. Another lock, another cache.
@@ -166,8 +185,11 @@ class Resolver:
             except KeyError:
                 self._misses += 1
             else:
-                self._hits += 1
-                return resolution
+                until = resolution.serves_until
+                if until is None or self._clock.now() < until:
+                    self._hits += 1
+                    return resolution
+                self._misses += 1
         resolution = self._look_up(lock, alias_or_model, profile)
         with self._guard:
             # Meanwhile the file may have changed, and the cache been begun anew for another lock.
@@ -190,11 +212,15 @@ class Resolver:
         """Every alias of the profile and its pool, those of extended packages as `package:alias`. Raises as `resolve`."""
         lock = self._store.current()
         found = self._find_profile(lock, profile)
-        aliases = {alias: list(binding.models) for alias, binding in found.bindings.items()}
+        today = self._today()
+        aliases = {alias: list(binding.serving(today)) for alias, binding in found.bindings.items()}
         for package in lock.extended:
             for alias, binding in self._package_profile(lock, package, found.name)[1].bindings.items():
-                aliases[f"{package}:{alias}"] = list(binding.models)
+                aliases[f"{package}:{alias}"] = list(binding.serving(today))
         return aliases
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._clock.now(), UTC).date().isoformat()
 
     def has_alias(self, alias: str, profile: str | None = None) -> bool:
         """Whether the profile binds this alias. Raises ProfileNotFoundError, and LockfileError, as `resolve`."""
@@ -226,24 +252,64 @@ class Resolver:
         prefix, colon, rest = name.partition(":")
         if not colon:
             found = self._find_profile(lock, profile)
-            return self._make(lock, name, found.name, self._find_binding(name, found, lock.source), lock)
+            return self._make(lock, name, found, self._find_binding(name, found, lock.source), lock)
         if prefix in lock.extended:
             outer = self._find_profile(lock, profile)
             inner_lock, inner = self._package_profile(lock, prefix, outer.name)
-            return self._make(lock, name, outer.name, self._find_binding(rest, inner, inner_lock.source), inner_lock)
+            return self._make(lock, name, outer, self._find_binding(rest, inner, inner_lock.source), inner_lock)
         if not self._known_provider(prefix):
             raise self._unknown_provider(lock, name, prefix, profile)
         ref = parse_model_ref(name)
         candidate = self._make_candidate(ref, lock.find_info)
         return Resolution(None, self._profile_name(lock, profile), (candidate,), lock.digest, lock.source)
 
-    def _make(self, lock: Lock, alias: str, profile: str, binding: Binding, inner: Lock) -> Resolution:
+    def _make(self, lock: Lock, alias: str, profile: Profile, binding: Binding, inner: Lock) -> Resolution:
+        today = self._today()
+        models = binding.serving(today)
+        serves_until = None
+        if binding.until is not None and binding.then:
+            self._say_successor(alias, profile.name, binding, today)
+            if not binding.is_succeeded(today):
+                serves_until = datetime.combine(date.fromisoformat(binding.until), time(), UTC).timestamp()
+        # `requested` tells what each of `models` was asked for by; of a successor it says nothing.
+        is_told = models is binding.models and len(binding.requested) == len(models)
+        requested = binding.requested if is_told else (None,) * len(models)
+
         # A package says what its models can do and cost; where the user's own lock has a row, that one counts.
-        candidates = tuple(
-            self._make_candidate(parse_model_ref(model), lambda name: lock.find_info(name) or inner.find_info(name))
-            for model in binding.models
+        def find_info(name: str) -> ModelInfo | None:
+            return lock.find_info(name) or inner.find_info(name)
+
+        candidates: list[Candidate] = []
+        for model, pointer in zip(models, requested, strict=True):
+            made = self._make_candidate(parse_model_ref(model), find_info)
+            row = lock.locked.get(model) or inner.locked.get(model)
+            digest = row.digest if row is not None and profile.min_pin == "content" else None
+            if digest is not None or pointer not in (None, model):
+                made = Candidate(made.ref, made.info, made.effort, pointer, digest)
+            self._say_retired(made.info, today)
+            candidates.append(made)
+        return Resolution(
+            alias, profile.name, tuple(candidates), lock.digest, lock.source, binding, profile.on_drift, serves_until
         )
-        return Resolution(alias, profile, candidates, lock.digest, lock.source)
+
+    def _say_successor(self, alias: str, profile: str, binding: Binding, today: str) -> None:
+        """Once before the day, once from it on."""
+        named, then = f"alias {alias!r} of profile {profile!r}", ", ".join(binding.then)
+        if binding.is_succeeded(today):
+            self._say_once(f"{named} is served by its reviewed successor since {binding.until}: {then}")
+        else:
+            self._say_once(f"{named} will be served by its reviewed successor from {binding.until} on: {then}")
+
+    def _say_retired(self, info: ModelInfo, today: str) -> None:
+        """What is locked keeps working as long as its provider lets it; the log says once that this may end."""
+        if info.retires is not None and today >= info.retires:
+            how = "may be retired since" if info.retires_kind == "earliest" else "is retired since"
+            self._say_once(f"{info.id} {how} {info.retires}; `llmring lock upgrade` names what may take its place")
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said and len(self._said) < _MOST_SAID:
+            self._said.add(text)
+            _log.warning("%s", text)
 
     def _make_candidate(self, ref: ModelRef, find_info: Callable[[str], ModelInfo | None]) -> Candidate:
         """The model of this name; where nobody knows it, and one without its suffix is known, that one, thinking as hard as the

@@ -14,12 +14,15 @@ from llmring.calls.answer import ask
 from llmring.calls.call import Call
 from llmring.calls.chain import build_chain, build_plain_chain
 from llmring.calls.custom import CustomExchange
+from llmring.calls.digest import TAGS_S, DigestCheck
 from llmring.calls.direct import DirectCaller
+from llmring.calls.drift import DriftCheck
 from llmring.calls.exchange import Exchange
 from llmring.calls.fitting import check_logprobs
 from llmring.calls.media import MediaStep
 from llmring.calls.model_queries import ModelQueries, check_context
 from llmring.calls.options import Defaults
+from llmring.calls.pinned import PinnedParameters
 from llmring.calls.plain import (
     embedding_call,
     finish_embedding,
@@ -84,6 +87,7 @@ class LLMRing:
     defaults: options for every request; a request's own value wins.
     providers: providers by name, new or adjusted: `{"mine": {"base_url": "http://127.0.0.1:8080"}}`; see `ProviderOptions`. Or an
         object that answers by itself; see `CustomProvider`. The ring closes it.
+    prompts: system prompts by the names that an alias's `system` may say: `{"reviewer": "You review …"}`. The lock pins the name.
     alias_cache_size, alias_cache_ttl: entries (0 = off) and seconds.
     upload_strategy: which files are uploaded to providers instead of being sent along. Default: LLMRING_AUTO_UPLOAD, else only those
         that would burst a vendor's limit on requests.
@@ -101,6 +105,7 @@ class LLMRing:
         *,
         defaults: RequestOptions | None = None,
         providers: Mapping[str, ProviderOptions | Mapping[str, Any] | BaseLLMProvider | Provider] | None = None,
+        prompts: Mapping[str, str] | None = None,
         alias_cache_size: int = 1000,
         alias_cache_ttl: float = 3600,
         upload_strategy: FileUploadStrategy | None = None,
@@ -127,6 +132,7 @@ class LLMRing:
         )
         self._catalog = Catalog(self._registry.load, under=shared_catalog())
         self._defaults = None if defaults is None else Defaults(defaults)
+        self._pinned = PinnedParameters(prompts)
         self._scrubber = Scrubber()
         self._has_own_transport = transport is not None
         # Made now, not at the first call: loading aiohttp takes 0.1 s, in which an event loop would stand still.
@@ -173,10 +179,14 @@ class LLMRing:
             exchange, clock=self._clock, scrubber=self._scrubber, find_custom=self._roster.find_custom
         )
         self._end_custom_streams = send_to.close
-        self._send = build_chain(send_to, self._clock)
-        self._embed = build_plain_chain(send_to.ask, self._clock)
-        self._count = build_plain_chain(send_to.ask, self._clock)
-        self._rerank = build_plain_chain(send_to.ask, self._clock)
+        digests = DigestCheck(
+            lambda name: None if self._roster.find_custom(name) is not None else self._roster.get(name),
+            lambda provider, path, deadline: caller.ask_json(provider, path, timeout_s=TAGS_S, deadline=deadline),
+        )
+        self._send = build_chain(send_to, self._clock, drift=DriftCheck(), digests=digests)
+        self._embed = build_plain_chain(send_to.ask, self._clock, digests=digests)
+        self._count = build_plain_chain(send_to.ask, self._clock, digests=digests)
+        self._rerank = build_plain_chain(send_to.ask, self._clock, digests=digests)
 
     # Calling
 
@@ -234,8 +244,10 @@ class LLMRing:
             profile = messages
         resolution = self._resolver.resolve(request.model, profile)
         call = Call(request, request, resolution, stream, self._clock.monotonic())
+        if resolution.parameters:
+            call.request = self._pinned.lay_under(request, resolution)
         if self._defaults is not None:
-            call.request = self._defaults.lay_under(request)
+            call.request = self._defaults.lay_under(call.request)
             call.extra_params = self._defaults.extra_params
         if call.request.logprobs or call.request.top_logprobs:
             check_logprobs(self._roster.targets((c.ref, c.info) for c in resolution.candidates))
@@ -366,6 +378,7 @@ class LLMRing:
             resolution,
             self._roster,
             self._defaults,
+            self._pinned,
             now=self._clock.now(),
             find_facts=self._catalog.look_up,
         )

@@ -8,6 +8,7 @@ import pytest
 from tests.cli.inside import Inside, Vendor
 from tests.cli.shell import KEY, LOCKFILE, Shell
 
+import llmring
 from llmring.testing import FakeProvider
 
 
@@ -16,6 +17,9 @@ def shell(tmp_path: Path) -> Shell:
     """A folder with a lockfile, and an environment without any key."""
     (tmp_path / "llmring.lock").write_text(LOCKFILE)
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "COLUMNS": "100"}
+    # A checkout that is not the installed one is named there.
+    if "PYTHONPATH" in os.environ:
+        environ["PYTHONPATH"] = str(Path(llmring.__file__).parents[1])
     return Shell(tmp_path, environ | {"PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1", "TERM": "xterm"})
 
 

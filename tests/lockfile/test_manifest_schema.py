@@ -11,7 +11,8 @@ import pytest
 import tomli
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from llmring.exceptions import ConfigurationError
+from llmring.exceptions import ConfigurationError, LockfileError
+from llmring.lockfile.intents import parse_manifest
 from llmring.lockfile.manifest import read_declared_providers
 from llmring.providers.declared import Trust, declare
 from llmring.registry.model_info import CAPS, PINS
@@ -42,8 +43,15 @@ min-output = 16_000
 max-price = { input = "3", output = "15" }
 [alias.fast]
 models = ["openai:gpt-5.6-luna"]
+temperature = 0.2
+max-tokens = 500
+reasoning-effort = "low"
+system = "reviewer"
+until = 2027-01-01
+then = ["openai:gpt-6-luna"]
 
 [profile.prod]
+on-drift = "fail"
 [profile.dev]
 inherits = "default"
 min-pin = "pointer"
@@ -105,6 +113,15 @@ MISTAKES = [
     ("until = 2026-12-01", 'until = "soon"'),
     ('reason = "migration planned"', 'reason = ""'),
     ("[[audit.ignore]]", "[audit.ignore]"),
+    ("temperature = 0.2", "temperature = -1"),
+    ("temperature = 0.2", 'temperature = "cold"'),
+    ("max-tokens = 500", "max_tokens = 500"),
+    ("max-tokens = 500", "max-tokens = 0"),
+    ('reasoning-effort = "low"', 'reasoning-effort = "lots"'),
+    ('system = "reviewer"', 'system = "../reviewer"'),
+    ("until = 2027-01-01", 'until = "soon"'),
+    ('then = ["openai:gpt-6-luna"]', "then = []"),
+    ('on-drift = "fail"', 'on-drift = "shout"'),
     ('packages = ["libA"]', 'packages = ["../libA"]'),
     ("[providers.mine]", "[providers.openai]"),
     ("[providers.mine]", "[providers.Mine]"),
@@ -160,6 +177,16 @@ def test_the_closed_words_are_those_of_the_code() -> None:
     alias = SCHEMA["$defs"]["alias"]["properties"]
     assert alias["needs"]["items"]["enum"] == list(CAPS)
     assert SCHEMA["properties"]["defaults"]["properties"]["min-pin"]["enum"] == list(PINS)
+
+
+@pytest.mark.spec("Z14")
+def test_the_parser_takes_what_the_schema_takes_and_refuses_what_it_refuses() -> None:
+    assert parse_manifest(tomli.loads(MANIFEST), "m").profiles["prod"].on_drift == "fail"
+    for right, wrong in MISTAKES:
+        # A kind of price that nobody has is unknown, which `lock` refuses.
+        if right in MANIFEST.partition("[providers.mine]")[0] and "in = " not in wrong:
+            with pytest.raises(LockfileError):
+                parse_manifest(tomli.loads(MANIFEST.replace(right, wrong, 1)), "m")
 
 
 def described(node: object, path: str = "") -> list[str]:

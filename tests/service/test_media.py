@@ -303,6 +303,22 @@ async def test_a_server_that_never_answers_is_not_waited_for(
     gate.set()
 
 
+@pytest.mark.spec("X04")
+async def test_an_upload_is_not_named_to_a_provider_that_does_not_have_it(
+    make_ring: MakeRing, fake_provider: FakeProvider
+) -> None:
+    ring = make_ring(with_limits("openai", inline_bytes=500), with_limits("anthropic", inline_bytes=500))
+    await ring.chat(request("openai:m", File(PDF)))
+    (uploaded,) = ring.uploaded_files()
+    part = File(file_id=uploaded.file_id, media_type="application/pdf")
+    seen = len(fake_provider.received)
+    with pytest.raises(ConfigurationError, match=r"anthropic does not know the upload .*it lies at openai"):
+        await ring.chat(request("anthropic:m", part))
+    assert len(fake_provider.received) == seen
+    await ring.chat(request("openai:m", part))
+    assert uploaded.file_id in fake_provider.received[-1].raw.decode()
+
+
 async def test_a_local_file_is_read_when_it_is_sent(
     make_ring: MakeRing, fake_provider: FakeProvider, tmp_path: Path
 ) -> None:

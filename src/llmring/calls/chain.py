@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from llmring.calls.call import Call, PlainCall, PlainReply, PoolCall, Reply, Send, SendTo
+from llmring.calls.digest import DigestCheck
+from llmring.calls.drift import DriftCheck
 from llmring.clock import Clock
 from llmring.exceptions import AttemptRecord, LLMRingError, ProviderError
 from llmring.resilience.deadline import deadline_passed
@@ -20,12 +22,15 @@ AnyCall = TypeVar("AnyCall", bound=PoolCall)
 AnyReply = TypeVar("AnyReply")
 
 
-def build_chain(exchange: SendTo, clock: Clock) -> Send:
-    """cache ( deadline ( fallback ( retry ( breaker ( limits ( exchange ))))))
+def build_chain(
+    exchange: SendTo, clock: Clock, *, drift: DriftCheck | None = None, digests: DigestCheck | None = None
+) -> Send:
+    """cache ( deadline ( fallback ( retry ( breaker ( limits ( pin ( exchange )))))))
 
-    Read from the inside out. Each wrapper is a function around the one below it; a new one is a line here.
+    Read from the inside out. Each wrapper is a function around the one below it; a new one is a line here. Without drift and digests
+    nothing is compared with the lock.
     """
-    send_to = exchange
+    send_to = exchange if drift is None else with_pin(exchange, drift, digests)
     # limits, breaker and retry each wrap `send_to`: they act on one candidate.
     send = with_fallback(send_to, clock)
     return with_deadline(send, clock)
@@ -33,10 +38,19 @@ def build_chain(exchange: SendTo, clock: Clock) -> Send:
 
 
 def build_plain_chain(
-    exchange: Callable[[PlainCall[T], Candidate], Awaitable[PlainReply[T]]], clock: Clock
+    exchange: Callable[[PlainCall[T], Candidate], Awaitable[PlainReply[T]]],
+    clock: Clock,
+    *,
+    digests: DigestCheck | None = None,
 ) -> Callable[[PlainCall[T]], Awaitable[PlainReply[T]]]:
-    """The same for what is not chat: fallback ( exchange ). Its deadline is set where the call is made."""
-    return with_fallback(exchange, clock)
+    """The same for what is not chat: fallback ( pin ( exchange )). Its deadline is set where the call is made."""
+
+    async def send_verified(call: PlainCall[T], candidate: Candidate) -> PlainReply[T]:
+        if candidate.digest is not None and digests is not None:
+            await digests.check(candidate, call.deadline)
+        return await exchange(call, candidate)
+
+    return with_fallback(exchange if digests is None else send_verified, clock)
 
 
 def build_direct_chain(exchange: SendTo, clock: Clock) -> Send:
@@ -46,6 +60,19 @@ def build_direct_chain(exchange: SendTo, clock: Clock) -> Send:
         return await exchange(call, call.resolution.candidates[0])
 
     return with_deadline(send_once, clock)
+
+
+def with_pin(send_to: SendTo, drift: DriftCheck, digests: DigestCheck | None) -> SendTo:
+    """What is locked is what is called, and what answers: the content before, the name after."""
+
+    async def send_pinned(call: Call, candidate: Candidate) -> Reply:
+        if candidate.digest is not None and digests is not None:
+            await digests.check(candidate, call.deadline)
+        reply = await send_to(call, candidate)
+        drift.check(call, reply)
+        return reply
+
+    return send_pinned
 
 
 def with_deadline(send: Send, clock: Clock) -> Send:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llmring.calls.options import Defaults, provider_layer, request_layer
+from llmring.calls.pinned import PinnedParameters
 from llmring.providers.roster import Roster
 from llmring.registry.facts import describe_model, find_standing, name_source
 from llmring.registry.layers import lay_over
@@ -19,6 +20,7 @@ def explain_call(
     resolution: Resolution,
     roster: Roster,
     defaults: Defaults | None,
+    pinned: PinnedParameters,
     *,
     now: float,
     find_facts: Callable[[str], ModelInfo | None],
@@ -27,7 +29,10 @@ def explain_call(
 
     now: seconds since the epoch. find_facts: what the registry knows of `provider:model`, asked where the lock is silent.
     """
+    alias_layer = pinned.layers(request, resolution)
+    request = pinned.without_prompt(request, resolution)
     layers = request_layer(request) if defaults is None else defaults.layers(request)
+    layers = dict(sorted((layers | alias_layer).items()))
     members: list[dict[str, Any]] = []
     has_first = False
     for candidate in resolution.candidates:
@@ -36,12 +41,25 @@ def explain_call(
         has_first = has_first or has_credential
         told: dict[str, Any] = {"model": str(candidate.ref), "credential": has_credential, "why": why, "role": role}
         told["effort"] = candidate.effort
+        told["requested"] = candidate.requested
+        told["digest"] = candidate.digest
         told["options"] = _own_options(candidate, request, roster, defaults, layers)
         members.append(told | _tell_facts(candidate.info, find_facts, now))
     return {
+        "on_drift": resolution.on_drift,
+        "successor": _tell_successor(resolution),
         "candidates": members,
         "options": {name: {"value": value, "layer": layer} for name, (value, layer) in layers.items()},
     }
+
+
+def _tell_successor(resolution: Resolution) -> dict[str, Any] | None:
+    """The reviewed pool that serves from a day on, and which of the two it is now; None where there is none."""
+    binding = resolution.binding
+    if binding is None or binding.until is None or not binding.then:
+        return None
+    serves = resolution.serves_until is None
+    return {"until": binding.until, "models": list(binding.models), "then": list(binding.then), "serves": serves}
 
 
 def _tell_facts(locked: ModelInfo, find_facts: Callable[[str], ModelInfo | None], now: float) -> dict[str, Any]:

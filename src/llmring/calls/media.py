@@ -29,6 +29,7 @@ from llmring.schemas.uploads import FileUploadStrategy
 from llmring.secret import safe_url
 from llmring.transport.alarm import Alarm
 from llmring.wire.base import Target
+from llmring.wire.handover import HANDOVER
 
 if TYPE_CHECKING:
     from llmring.transport.guard import Fetched, GuardedTransport
@@ -124,7 +125,9 @@ class MediaStep:
         """
         replaced: _Replaced = {}
         for part in weight.media:
-            if part.is_unread:
+            if part.file_id is not None:
+                self._refuse_foreign(part.file_id, place)
+            elif part.is_unread:
                 await asyncio.to_thread(_read, part)
             elif part.url is not None and not _takes_url(part, place.target):
                 replaced[id(part)] = await self._fetch(part, place.deadline, fetched)
@@ -132,6 +135,16 @@ class MediaStep:
         if rules is not None and place.dialect in rules.dialects:
             await self._upload(weight, replaced, place, rules)
         return _with_parts(request, replaced) if replaced else request
+
+    def _refuse_foreign(self, file_id: str, place: MediaPlace) -> None:
+        """Raises ConfigurationError for an upload that is known to lie at another provider: HANDOVER's `uploads`."""
+        owner = self.uploads.find_owner(file_id)
+        takes = HANDOVER.get(place.dialect)
+        if owner not in (None, place.provider.name) and takes is not None and takes.uploads == "refused":
+            raise ConfigurationError(
+                f"{place.provider.name} does not know the upload {file_id[:80]!r}: it lies at {owner}",
+                hint="give the file itself: it is uploaded where it is needed",
+            )
 
     # URLs
 

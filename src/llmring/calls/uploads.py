@@ -89,6 +89,10 @@ class Uploads:
         self._held[key] = _Held(file, provider, api)
         return file
 
+    def find_owner(self, file_id: str) -> str | None:
+        """The provider that this ring has uploaded it to; None where it has not."""
+        return next((held.file.provider for held in list(self._held.values()) if held.file.file_id == file_id), None)
+
     def list(self) -> list[UploadedFile]:
         """Those that are still there, oldest first."""
         now = self._clock.now()

@@ -13,7 +13,12 @@ from llmring.cli.model_text import show_caps, show_limits, show_price
 from llmring.cli.options import complete_model, json_option, lock_options
 from llmring.cli.output import note, write, write_json
 
-_LAYERS: Final = {"provider": "the provider's own default", "model name": "from the model's name"}
+_LAYERS: Final = {
+    "alias": "pinned with the alias",
+    "provider": "the provider's own default",
+    "model name": "from the model's name",
+}
+_ON_DRIFT: Final = {"fail": "an answer by another model is refused", "ignore": "an answer by another model is taken"}
 
 
 @click.command("explain", short_help="Say what a call of an alias would do here, and why.")
@@ -53,6 +58,12 @@ def _write_head(explained: dict[str, Any], asked: str) -> None:
         ("profile", f"{explained['profile']} ({PROFILE_NAMED_BY[explained['profile_layer']]})"),
         ("goes to", explained["resolves_to"]),
     ]
+    successor = explained["successor"]
+    if successor is not None:
+        which, day = ("since", successor["until"]) if successor["serves"] else ("from", successor["until"])
+        lines.append(("successor", f"{', '.join(successor['then'])} ({which} {day})"))
+    if explained["on_drift"] not in (None, "warn"):
+        lines.append(("on drift", _ON_DRIFT[explained["on_drift"]]))
     lines += _options(explained["options"])
     _write_lines(lines)
 
@@ -63,7 +74,7 @@ def _write_member(number: int, member: dict[str, Any]) -> None:
     lines = [("warning", text) for text in member["warnings"]]
     lines += _options(member["options"])
     for name, text in (
-        ("pin", f"{facts['pin'] or 'unknown'}{_points_to(facts)}"),
+        ("pin", f"{facts['pin'] or 'unknown'}{_points_to(facts)}{_pinned_from(member)}"),
         ("price", show_price(facts)),
         ("limits", show_limits(facts)),
         ("can", show_caps(facts, True)),
@@ -77,6 +88,11 @@ def _write_member(number: int, member: dict[str, Any]) -> None:
 
 def _points_to(facts: dict[str, Any]) -> str:
     return f", pointed to {facts['points_to']} when it was looked up" if facts["points_to"] else ""
+
+
+def _pinned_from(member: dict[str, Any]) -> str:
+    asked = f", asked for as {member['requested']}" if member["requested"] else ""
+    return asked + (f", verified as {member['digest'][:19]}… before its first use" if member["digest"] else "")
 
 
 def _lifecycle(facts: dict[str, Any]) -> str:

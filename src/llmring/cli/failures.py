@@ -17,6 +17,7 @@ import click
 from llmring.cli.output import complain, complain_in_json
 from llmring.exceptions import (
     AliasNotFoundError,
+    DigestMismatchError,
     InvalidRequestError,
     LLMRingError,
     ModelInfoNotFoundError,
@@ -50,6 +51,7 @@ _CODES: tuple[tuple[type[LLMRingError], int], ...] = (
     (ModelInfoNotFoundError, UNKNOWN_NAME),
     (ModelNotFoundError, UNKNOWN_NAME),
     (UnsafeURLError, REFUSED),
+    (DigestMismatchError, REFUSED),
     (InvalidRequestError, BAD_INPUT),
     (ProviderError, UNDETERMINED),
 )

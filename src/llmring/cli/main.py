@@ -17,15 +17,18 @@ from llmring.plugins import stdout_is_data
 # Loaded when asked for: `llmring aliases` must not pay for what `llmring chat` needs.
 COMMANDS = {
     "aliases": "llmring.cli.aliases",
+    "bind": "llmring.cli.bind",
     "chat": "llmring.cli.chat",
     "completion": "llmring.cli.completion",
     "doctor": "llmring.cli.doctor",
     "explain": "llmring.cli.explain",
     "info": "llmring.cli.info",
     "list": "llmring.cli.list",
+    "lock": "llmring.cli.lock",
     "providers": "llmring.cli.providers",
     "registry": "llmring.cli.registry",
     "resolve": "llmring.cli.resolve",
+    "unbind": "llmring.cli.unbind",
 }
 
 

@@ -44,6 +44,21 @@ def read_package_lock(row: ExtendedPackage, source: str) -> Lock:
     return parse_lock(data, f"{row.package}:{LOCK_NAME}", max_bytes=MAX_PACKAGE_LOCK_BYTES)
 
 
+def find_package_lock(package: str, source: str) -> ExtendedPackage:
+    """What an installed distribution ships, as a lock records it. `source` names the manifest. Raises as `read_package_lock`."""
+    from importlib import metadata
+
+    where = f"{source}: extended package {package!r}"
+    try:
+        distribution = metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        raise LockfileError(f"{where} is not installed", hint="install it, or remove it from the manifest") from None
+    data = read_lock_bytes(_find(distribution, where), MAX_PACKAGE_LOCK_BYTES)
+    parse_lock(data, f"{package}:{LOCK_NAME}", max_bytes=MAX_PACKAGE_LOCK_BYTES)
+    name = f"{package} {distribution.version}"
+    return ExtendedPackage(package, name, f"sha256:{hashlib.sha256(data).hexdigest()}")
+
+
 def _find(distribution: Distribution, where: str) -> Path:
     shipped = [file for file in distribution.files or () if file.name == LOCK_NAME]
     if not shipped:

@@ -25,6 +25,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "constraint.unknown": UNDETERMINED,
     "handover.lossy": ACT,
     "handover.unknown": UNDETERMINED,
+    "alias.succession": ACT,
     "model.retired": ACT,
     "model.retiring": ACT,
     "model.deprecated": ACT,
@@ -32,11 +33,14 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     "model.unknown": UNDETERMINED,
     "price.increased": ACT,
     "price.unknown": UNDETERMINED,
+    "price.halved": REFUSED,
     "cap.lost": ACT,
     "source.disagree": ACT,
     "source.unreachable": UNDETERMINED,
+    "source.stale": UNDETERMINED,
     "registry.rollback": REFUSED,
     "extends.changed": REFUSED,
+    "extends.missing": UNDETERMINED,
     "digest.mismatch": REFUSED,
 }
 

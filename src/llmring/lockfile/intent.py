@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from llmring.canonical_json import fingerprint
-from llmring.lockfile.model import DEFAULT_PROFILE
+from llmring.lockfile.model import DEFAULT_PROFILE, Policy
 
-Policy = Literal["warn", "fail", "ignore"]
 FACT_SOURCES: Final = ("provider-api", "registry")
 PRICE_SOURCES: Final = ("genai-prices", "provider-api", "registry")
 

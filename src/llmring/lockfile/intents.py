@@ -13,18 +13,17 @@ from llmring.lockfile.intent import (
     IgnoredFinding,
     Intent,
     Manifest,
-    Policy,
     ProfileIntent,
     Sources,
 )
-from llmring.lockfile.model import DEFAULT_PROFILE
+from llmring.lockfile.model import DEFAULT_PROFILE, POLICIES, Policy
 from llmring.lockfile.rows import Reader, Row
 from llmring.registry.model_info import CAPS, PINS
+from llmring.schemas.model_ref import PROVIDER_NAME
 
 _DURATION: Final = re.compile(r"(\d{1,4}) (day|week)s?", re.ASCII)
 _FINDING: Final = re.compile(r"[a-z]+\.[a-z-]+(:\S{1,300})?", re.ASCII)
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_POLICIES: Final = ("warn", "fail", "ignore")
 
 
 def parse_manifest(table: Mapping[str, Any], source: str) -> Manifest:
@@ -106,13 +105,16 @@ def _defaults(top: Row) -> ProfileIntent:
 def _constraints(row: Row, under: ProfileIntent) -> ProfileIntent:
     """What a profile, or the defaults, say of all their aliases."""
     providers = row.texts("providers")
+    for name in providers or ():
+        if not PROVIDER_NAME.fullmatch(name):
+            raise row.error(f"providers names {name[:80]!r}", hint="a provider is written in lower case: openai")
     return replace(
         under,
         min_pin=row.word("min-pin", PINS) or under.min_pin,
         providers=under.providers if providers is None else frozenset(providers),
         cooldown_days=_days(row, "cooldown", under.cooldown_days),
         retire_horizon_days=_days(row, "retire-horizon", under.retire_horizon_days),
-        on_drift=cast("Policy | None", row.word("on-drift", _POLICIES)) or under.on_drift,
+        on_drift=cast("Policy | None", row.word("on-drift", POLICIES)) or under.on_drift,
     )
 
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import tomli
 
 from llmring.exceptions import LockfileError
-from llmring.lockfile.intent import Manifest
-from llmring.lockfile.intents import parse_manifest
 from llmring.lockfile.store import read_lock_bytes
+
+if TYPE_CHECKING:
+    from llmring.lockfile.intent import Manifest
 
 MANIFEST_NAME: Final = "llmring.toml"
 PYPROJECT_NAME: Final = "pyproject.toml"
@@ -65,6 +66,9 @@ def read_manifest(directory: Path) -> Manifest | None:
 
     Raises LockfileError where it cannot be read, or where both files hold one.
     """
+    # Here: a ring asks this module for declared providers, and for nothing that takes this.
+    from llmring.lockfile.intents import parse_manifest
+
     own_path, pyproject_path = directory / MANIFEST_NAME, directory / PYPROJECT_NAME
     tool = _read_toml(pyproject_path).get("tool")
     theirs: Any = cast("dict[str, Any]", tool).get("llmring") if isinstance(tool, dict) else None

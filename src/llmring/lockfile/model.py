@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal
 
 from llmring.registry.model_info import ModelInfo
 
 DEFAULT_PROFILE = "default"
+
+Policy = Literal["warn", "fail", "ignore"]
+POLICIES: Final = ("warn", "fail", "ignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Binding:
     models: the pool, `provider:model` in the order they are tried. input: hash of the intent it was locked from.
     parameters: what a request under this alias sends where it says nothing itself: temperature, max_tokens, reasoning_effort, system.
     requested: the pool as the manifest wrote it, where a pointer was resolved. then: the successor pool that was reviewed,
-    until: the date (YYYY-MM-DD) it is meant for; both are read, and nothing acts on them: `models` is what resolves.
+    until: the day (YYYY-MM-DD, it begins in UTC) from which it serves instead of `models`.
     """
 
     alias: str
@@ -29,13 +32,27 @@ class Binding:
     then: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    def is_succeeded(self, today: str) -> bool:
+        """Whether `then` serves on this day (YYYY-MM-DD)."""
+        return self.until is not None and bool(self.then) and today >= self.until
+
+    def serving(self, today: str) -> tuple[str, ...]:
+        """The pool of this day."""
+        return self.then if self.is_succeeded(today) else self.models
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named set of bindings, by alias, in the file's order."""
+    """A named set of bindings, by alias, in the file's order.
+
+    on_drift: what a response of another model than the locked one comes to. min_pin: the manifest's; under "content", digests are
+    verified before a model's first use. Both are here because nobody reads the manifest at run time.
+    """
 
     name: str
     bindings: Mapping[str, Binding]
+    on_drift: Policy = "warn"
+    min_pin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

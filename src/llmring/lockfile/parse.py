@@ -15,8 +15,9 @@ import orjson
 import tomli
 
 from llmring.exceptions import LockfileError, LockfileVersionError
-from llmring.lockfile.model import Binding, ExtendedPackage, Lock, LockedModel, Profile
+from llmring.lockfile.model import POLICIES, Binding, ExtendedPackage, Lock, LockedModel, Policy, Profile
 from llmring.lockfile.rows import Reader, Row
+from llmring.registry.model_info import PINS
 
 MAX_LOCK_BYTES: Final = 16 * 1024 * 1024
 SUPPORTED_MAJOR: Final = 1
@@ -147,8 +148,11 @@ def _read_profiles(top: Row) -> Mapping[str, Profile]:
         if written not in (None, name):
             raise row.error(f"name is {written!r}", hint=f"write name = {name!r}, or rename the table")
         bindings = _index(row.rows("bindings", label="alias"), _read_binding, lambda b: b.alias, "alias")
+        on_drift, min_pin = row.word("on_drift", POLICIES), row.word("min_pin", PINS)
         row.done()
-        profiles[name] = Profile(name, bindings)
+        # A word of a newer minor version is the stricter one for what this version knows of it.
+        policy: Policy = on_drift if on_drift in POLICIES else "fail" if on_drift else "warn"
+        profiles[name] = Profile(name, bindings, policy, min_pin)
     return profiles
 
 

@@ -50,6 +50,11 @@ def hash_facts(row: LockedModel) -> str:
     return fingerprint(row_facts(row))
 
 
+def render_row(row: LockedModel) -> str:
+    """The lines of one model's row, without the head of its table."""
+    return "".join(_locked(row))
+
+
 def render_decimal(amount: Decimal) -> str:
     """Digits without an exponent and without zeros that say nothing."""
     return f"{amount.normalize():f}"
@@ -62,6 +67,10 @@ def _lines(lock: Lock) -> Iterator[str]:
         yield f"default_profile = {_text(lock.default_profile)}\n"
     for name, profile in sorted(lock.profiles.items()):
         yield f"\n[profiles.{_key(name)}]\nname = {_text(name)}\n"
+        if profile.on_drift != "warn":
+            yield f"on_drift = {_text(profile.on_drift)}\n"
+        if profile.min_pin is not None:
+            yield f"min_pin = {_text(profile.min_pin)}\n"
         for _, binding in sorted(profile.bindings.items()):
             yield f"\n[[profiles.{_key(name)}.bindings]]\n"
             yield from _binding(binding)
@@ -131,4 +140,6 @@ def _key(name: str) -> str:
 
 
 def _text(text: str) -> str:
+    if '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return f'"{"".join(_ESCAPES.get(c, c) for c in text)}"'

@@ -41,6 +41,7 @@ class Reader:
     def __init__(self, source: str, *, lenient: bool, warn_unknown: bool) -> None:
         self.source = source
         self.lenient = lenient
+        self.refs: dict[str, str] = {}  # names of models that have been through their grammar: most stand in many pools
         self._warn_unknown = warn_unknown
         self._unknown: set[str] = set()
 
@@ -207,13 +208,17 @@ class Row:
         raise self.error(f"{key} is no number, 0 or above")
 
     def ref(self, key: str, text: str) -> str:
-        try:
-            return str(parse_model_ref(text))
-        except ConfigurationError as error:
-            raise self.error(f"{key}: {error.message}", hint=error.hint) from None
+        known = self._reader.refs.get(text)
+        if known is None:
+            try:
+                known = self._reader.refs[text] = str(parse_model_ref(text))
+            except ConfigurationError as error:
+                raise self.error(f"{key}: {error.message}", hint=error.hint) from None
+        return known
 
     def refs(self, key: str) -> tuple[str, ...]:
-        return tuple(self.ref(key, text) for text in self.texts(key) or ())
+        texts = self.texts(key)
+        return tuple([self.ref(key, text) for text in texts]) if texts else ()
 
     def pool(self) -> tuple[str, ...]:
         """The models of a binding: `models` as a list or one text, or 1.0's `model`, with or without `provider` beside it."""

@@ -7,18 +7,18 @@ from typing import Final, TypeAlias
 
 from llmring.schemas.messages import FilePart, ImagePart, Message, ProviderPart, TextPart, ThinkingPart, ToolUsePart
 from llmring.schemas.tools import ToolCall
+from llmring.wire.handover import HANDOVER
 
 AssistantItem: TypeAlias = TextPart | ImagePart | FilePart | ThinkingPart | ProviderPart | ToolCall
 
 
-def assistant_items(message: Message, dialect: str, *, unsealed: bool = False) -> tuple[list[AssistantItem], bool]:
-    """What an assistant's message holds, in order, with each call once; and whether something was left out: thinking and other
-    blocks that another dialect sealed, and thinking that nobody sealed are not for `dialect` to send.
-
-    unsealed: the dialect seals nothing, and takes thinking without a seal.
+def assistant_items(message: Message, dialect: str) -> tuple[list[AssistantItem], bool]:
+    """What an assistant's message holds, in order, with each call once; and whether something was left out: what another dialect's
+    model thought, blocks of other dialects, and, where HANDOVER says so, thinking that nobody sealed.
 
     A call that stands both among the parts and in `tool_calls` keeps the part's place and the latter's words.
     """
+    takes = HANDOVER[dialect]
     calls: dict[str, list[ToolCall]] = {}  # an id is no proof: some servers give the same to several calls
     for call in message.tool_calls or ():
         calls.setdefault(call.id, []).append(call)
@@ -36,12 +36,14 @@ def assistant_items(message: Message, dialect: str, *, unsealed: bool = False) -
                     call = ToolCall(part.id, part.name, part.arguments, signature=part.signature)
                 items.append(call)
             case ThinkingPart():
-                if part.dialect not in (None, dialect) or not (unsealed or part.signature or part.id):
+                foreign = part.dialect not in (None, dialect)
+                unsealed = not (part.signature or part.id)
+                if (foreign and takes.thinking == "dropped") or (unsealed and takes.unsealed == "dropped"):
                     left_out = True
                 else:
                     items.append(part)
             case ProviderPart():
-                if part.dialect != dialect:
+                if part.dialect != dialect and takes.blocks == "dropped":
                     left_out = True
                 else:
                     items.append(part)

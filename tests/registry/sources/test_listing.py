@@ -12,7 +12,7 @@ import pytest
 from llmring import LLMRing
 from llmring.exceptions import ProviderAuthenticationError, ProviderError
 from llmring.registry.parse import FactValue
-from llmring.registry.sources.base import Reading
+from llmring.registry.sources.base import Identity, Reading
 from llmring.registry.sources.listing import VendorListing
 from llmring.testing.http_server import HTTPServer, Request, plain
 
@@ -197,6 +197,35 @@ async def test_a_listing_gives_the_facts_that_it_states(
     assert reading.models == said
     assert (reading.dated, reading.said_by.date) == (True, TODAY)
     assert reading.names_models == (provider == "anthropic")
+
+
+@pytest.mark.spec("V13")
+async def test_a_listing_says_which_model_a_name_is(listing: VendorListing, vendors: Vendors) -> None:
+    digest = "a" * 64
+    rows = [
+        {"name": "tiny:1b", "digest": digest, "size": 10**9, "details": {"parent_model": ""}},
+        {"name": "ours", "digest": digest, "size": 10**9, "details": {"parent_model": "tiny:1b"}},
+        {"name": "large:120b-cloud", "digest": digest, "size": 384},
+        {"name": "stub", "digest": digest, "size": 384},
+        {"name": "odd", "digest": "../../etc", "size": 10**9},
+    ]
+    vendors.pages["/api/tags"] = {"models": [row | {"model": row["name"]} for row in rows]}
+    vendors.pages["/api/show"] = OLLAMA_SHOW["tiny:1b"]
+    reading = await listing.read("ollama", TODAY)
+    assert reading is not None
+    whole = f"sha256:{digest}"
+    assert reading.identities == {
+        "tiny:1b": Identity(whole),
+        "ours": Identity(whole, created=True),
+        "large:120b-cloud": Identity(whole, remote=True),
+        "stub": Identity(whole, remote=True),
+        "odd": Identity(),
+    }
+    openai, anthropic = await listing.read("openai", TODAY), await listing.read("anthropic", TODAY)
+    assert openai is not None
+    assert anthropic is not None
+    assert openai.identities["gpt-old"].released == "1970-01-01"
+    assert anthropic.identities["claude-tiny"].released == "2026-01-01"
 
 
 async def test_a_refused_key_is_an_error_of_ours_without_the_key(listing: VendorListing, vendors: Vendors) -> None:

@@ -54,7 +54,16 @@ async def _collect_ollama(client: Any) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for model in list((await client.list()).models)[:_MAX_LOCAL]:
         shown = _plain(await client.show(model.model))
-        rows.append({"name": model.model, "capabilities": shown.get("capabilities"), "info": shown.get("modelinfo")})
+        rows.append(
+            {
+                "name": model.model,
+                "capabilities": shown.get("capabilities"),
+                "info": shown.get("modelinfo"),
+                "digest": model.digest,
+                "size": None if model.size is None else int(model.size),
+                "parent_model": getattr(model.details, "parent_model", None),
+            }
+        )
     return rows
 
 

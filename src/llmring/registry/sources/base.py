@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from llmring.registry.parse import FactSource, FactValue, kind_of, read_value
@@ -17,6 +17,20 @@ PLUGGED: Final = "plugin-"  # before the name of a plug-in that is a source
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What a listing says of which model a name is: for locks, and no fact of the registry's.
+
+    digest: `sha256:…` of its content. remote: it is only passed on to another host, so that the digest is of a stub. created: it was
+    made on that machine, and others will not have it. released: the day (YYYY-MM-DD) that its vendor gives it.
+    """
+
+    digest: str | None = None
+    remote: bool = False
+    created: bool = False
+    released: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What a source says of one provider's models.
 
@@ -24,6 +38,7 @@ class Reading:
     (`price.input`); only facts that the source states, never one that follows from its silence.
     names_models: whether a model that it gives a category exists for that reason alone. dated: whether the source changes
     under one name, so that its date is the day it was read; else a version that was read before keeps its date.
+    identities: by the vendor's name, where the source knows more of it than facts.
     """
 
     key: str
@@ -31,6 +46,7 @@ class Reading:
     models: Mapping[str, Mapping[str, FactValue]]
     names_models: bool
     dated: bool = False
+    identities: Mapping[str, Identity] = field(default_factory=dict[str, Identity])
 
 
 class Source(Protocol):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from llmring.registry.parse import FactSource, FactValue
-from llmring.registry.sources.base import LISTING, Reading, put
+from llmring.registry.parse import FactSource, FactValue, is_date
+from llmring.registry.sources.base import LISTING, Identity, Reading, put
 
 if TYPE_CHECKING:
     from llmring.providers.base import BaseLLMProvider
@@ -19,8 +21,13 @@ _SAID_BY: Final[Mapping[ListingAPI, tuple[str, str]]] = {
     "ollama": ("Ollama, GET /api/tags and POST /api/show", "https://docs.ollama.com/api/tags"),
 }
 _APIS: Final[Mapping[str, ListingAPI]] = {api: api for api in _SAID_BY}
+LISTED_PROVIDERS: Final = frozenset(_APIS)
 # Anthropic lists nothing but models that chat. The others list images, speech and much else beside them.
 _NAMES_MODELS: Final = ("anthropic",)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_STUB_BYTES: Final = (
+    64 * 1024
+)  # a guess: a remote entry of Ollama's has some hundred bytes, the smallest weights have millions
 _EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -41,12 +48,14 @@ class VendorListing:
             return None
         what, url = _SAID_BY[api]
         models: dict[str, dict[str, FactValue]] = {}
+        identities: dict[str, Identity] = {}
         for row in await list_models(self._find(provider), api):
             name: Any = row.get("name" if api in ("google", "ollama") else "id")
             if isinstance(name, str):
                 models[name.removeprefix("models/")] = _FACTS_OF[api](row)
+                identities[name.removeprefix("models/")] = _identify(name, row)
         said_by = FactSource(what, url, today)
-        return Reading(LISTING, said_by, models, names_models=api in _NAMES_MODELS, dated=True)
+        return Reading(LISTING, said_by, models, names_models=api in _NAMES_MODELS, dated=True, identities=identities)
 
 
 def _openai(row: Mapping[str, Any]) -> dict[str, FactValue]:
@@ -115,6 +124,22 @@ _FACTS_OF: Final[Mapping[ListingAPI, Callable[[Mapping[str, Any]], dict[str, Fac
     "google": _google,
     "ollama": _ollama,
 }
+
+
+def _identify(name: str, row: Mapping[str, Any]) -> Identity:
+    """Which model the name is: Ollama's digest, and the day of its release where the vendor tells one."""
+    digest, size = row.get("digest"), row.get("size")
+    created: Any = row.get("created")
+    released = row.get("created_at")
+    if type(created) is int and 0 < created < 10**11:
+        released = datetime.fromtimestamp(created, UTC).date().isoformat()
+    return Identity(
+        digest=f"sha256:{digest}" if isinstance(digest, str) and _DIGEST.fullmatch(digest) else None,
+        # The SDK leaves out `remote_host`. Names that are served elsewhere end so: https://docs.ollama.com/cloud (2026-11-21)
+        remote=name.endswith(("-cloud", ":cloud")) or (isinstance(size, int) and size < _STUB_BYTES),
+        created=bool(row.get("parent_model")),
+        released=day if isinstance(day := _day(released), str) and is_date(day) else None,
+    )
 
 
 def _table(value: Any) -> dict[str, Any]:

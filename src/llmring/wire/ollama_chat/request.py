@@ -155,7 +155,7 @@ class Turns:
         return "\n\n".join(texts), images
 
     def _add_assistant(self, message: Message) -> None:
-        items, left_out = assistant_items(message, NAME, unsealed=True)
+        items, left_out = assistant_items(message, NAME)
         if left_out:
             self._warnings.append("thinking was left out of an assistant message: another provider sealed it")
         texts: list[str] = []

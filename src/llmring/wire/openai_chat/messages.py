@@ -135,7 +135,7 @@ class Turns:
         calls: list[ToolCall] = list(message.tool_calls or ())
         back: dict[str, Any] = {}
         if isinstance(content, list):
-            items, left_out = assistant_items(message, NAME, unsealed=True)
+            items, left_out = assistant_items(message, NAME)
             calls = [item for item in items if isinstance(item, ToolCall)]
             said = [item for item in items if isinstance(item, (TextPart, ImagePart, FilePart))]
             thought = [item for item in items if isinstance(item, ThinkingPart)]

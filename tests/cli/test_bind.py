@@ -1,0 +1,156 @@
+"""`llmring bind` and `unbind`: what they print, what they write, and what they refuse."""
+
+import json
+import tomllib
+
+import pytest
+from tests.cli.inside import Inside
+
+from llmring.lockfile.parse import parse_lock
+
+MANIFEST = """\
+schema = "1"
+
+[alias.fast]
+models = ["openai:gpt-6-luna"]   # cheap
+
+[profile.dev]
+"""
+
+
+@pytest.fixture
+def project(inside: Inside) -> Inside:
+    """A folder with a manifest and its lock; nobody is asked."""
+    inside.monkeypatch.setenv("LLMRING_OFFLINE", "1")
+    inside.write("llmring.toml", MANIFEST)
+    assert inside.run("lock").code == 0
+    return inside
+
+
+def read(inside: Inside, name: str) -> str:
+    return (inside.folder / name).read_text()
+
+
+def both(inside: Inside) -> tuple[str, str]:
+    return read(inside, "llmring.toml"), read(inside, "llmring.lock")
+
+
+@pytest.mark.spec("V06")
+def test_bind_edits_the_manifest_and_locks(project: Inside) -> None:
+    project.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--append").check("bind-append")
+    assert read(project, "llmring.toml") == MANIFEST.replace(
+        '["openai:gpt-6-luna"]', '["openai:gpt-6-luna", "anthropic:claude-sonnet-5-5"]'
+    )
+    lock = parse_lock(read(project, "llmring.lock").encode(), "l")
+    assert lock.profiles["dev"].bindings["fast"].models == ("openai:gpt-6-luna", "anthropic:claude-sonnet-5-5")
+    assert set(lock.locked) == {"openai:gpt-6-luna", "anthropic:claude-sonnet-5-5"}
+    assert project.run("lock", "check").code == 0
+    before = both(project)
+    project.run("bind", "fast", "openai:gpt-6-luna", "anthropic:claude-sonnet-5-5").check("bind-again")
+    assert both(project) == before
+
+
+@pytest.mark.spec("V06")
+def test_bind_in_a_profile_and_unbind_touch_that_profile(project: Inside) -> None:
+    before = both(project)
+    outcome = project.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--profile", "dev", "--json")
+    told = json.loads(outcome.stdout)
+    assert (told["profile"], told["before"], told["after"], told["exit_code"]) == (
+        "dev",
+        ["openai:gpt-6-luna"],
+        ["anthropic:claude-sonnet-5-5"],
+        0,
+    )
+    lock = parse_lock(read(project, "llmring.lock").encode(), "l")
+    assert lock.profiles["default"].bindings["fast"].models == ("openai:gpt-6-luna",)
+    project.run("unbind", "fast", "--profile", "dev").check("unbind-profile")
+    assert tomllib.loads(read(project, "llmring.toml"))["alias"] == tomllib.loads(MANIFEST)["alias"]
+    assert read(project, "llmring.lock") == before[1]
+    project.run("unbind", "fast").check("unbind")
+    assert parse_lock(read(project, "llmring.lock").encode(), "l").profiles["default"].bindings == {}
+
+
+@pytest.mark.spec("V07")
+@pytest.mark.parametrize(
+    ("name", "code", "arguments"),
+    [
+        ("unknown-profile", 1, ["bind", "fast", "openai:gpt-6-luna", "--profile", "dve"]),
+        ("unknown-alias", 1, ["bind", "fasd", "openai:gpt-6-luna", "--append"]),
+        ("unbind-unknown", 1, ["unbind", "fats"]),
+        ("unknown-model", 3, ["bind", "fast", "openai:gpt-6-lnua"]),
+        ("unknown-fallback", 3, ["bind", "fast", "openai:gpt-6-luna", "anthropic:claude-sonet-5-5"]),
+        ("no-model", 2, ["bind", "fast", "gpt-6-luna"]),
+        ("two-modes", 2, ["bind", "fast", "openai:a", "--append", "--remove"]),
+        ("hostile", 2, ["bind", "../fast", "openai:gpt-6-luna"]),
+        ("unknown-json", 1, ["bind", "fast", "openai:gpt-6-luna", "--profile", "dve", "--json"]),
+    ],
+)
+def test_what_is_wrong_changes_no_file(project: Inside, name: str, code: int, arguments: list[str]) -> None:
+    before = both(project)
+    outcome = project.run(*arguments)
+    outcome.check(f"bind-{name}")
+    assert outcome.code == code
+    assert both(project) == before
+    assert sorted(path.name for path in project.folder.iterdir() if path.name.startswith("llmring")) == [
+        "llmring.lock",
+        "llmring.toml",
+    ]
+
+
+@pytest.mark.spec("V06")
+def test_what_nobody_knows_is_taken_where_it_is_meant(project: Inside) -> None:
+    outcome = project.run("bind", "mine", "openai:ft:our-own", "--allow-unknown")
+    assert outcome.code == 0
+    assert "model.unknown" in outcome.stdout
+    lock = parse_lock(read(project, "llmring.lock").encode(), "l")
+    assert lock.profiles["default"].bindings["mine"].models == ("openai:ft:our-own",)
+    assert lock.locked["openai:ft:our-own"].info.pin == "unknown"
+
+
+DIRECT = """\
+# ours
+version = "1.0"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+
+[[profiles.default.bindings]]
+alias = "fast"
+models = ["openai:gpt-6-luna"]  # cheap
+"""
+
+
+@pytest.mark.spec("V06", "V10")
+def test_without_a_manifest_the_lock_is_edited_in_place(inside: Inside) -> None:
+    inside.monkeypatch.setenv("LLMRING_OFFLINE", "1")
+    inside.write("llmring.lock", DIRECT)
+    inside.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--append").check("bind-direct")
+    assert read(inside, "llmring.lock") == DIRECT.replace(
+        '["openai:gpt-6-luna"]', '["openai:gpt-6-luna", "anthropic:claude-sonnet-5-5"]'
+    )
+    assert not (inside.folder / "llmring.toml").exists()
+    assert inside.run("bind", "fast", "openai:gpt-6-lnua").code == 3
+    assert inside.run("unbind", "fast").code == 0
+    assert "fast" not in read(inside, "llmring.lock")
+
+
+def test_a_lock_with_facts_gets_those_of_the_new_model(inside: Inside) -> None:
+    inside.monkeypatch.setenv("LLMRING_OFFLINE", "1")
+    inside.write(
+        "other.lock", DIRECT.replace("1.0", "1.1") + '\n[[locked]]\nid = "openai:gpt-6-luna"\npin = "snapshot"\n'
+    )
+    assert inside.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--lockfile", "other.lock").code == 0
+    lock = parse_lock(read(inside, "other.lock").encode(), "l")
+    assert list(lock.locked) == ["anthropic:claude-sonnet-5-5"]
+    assert lock.locked["anthropic:claude-sonnet-5-5"].facts
+
+
+def test_where_nothing_is_nothing_is_made(inside: Inside) -> None:
+    inside.run("bind", "fast", "openai:gpt-6-luna").check("bind-nowhere")
+    assert list(inside.folder.iterdir()) == []
+
+
+def test_a_lock_whose_manifest_is_gone_is_not_edited(project: Inside) -> None:
+    (project.folder / "llmring.toml").unlink()
+    project.run("bind", "fast", "anthropic:claude-sonnet-5-5").check("bind-orphan")
