@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from llmring.exceptions import ConfigurationError
+
 # llmring's own
 LLMRING_LOCKFILE_PATH: Final = "LLMRING_LOCKFILE_PATH"  # the lockfile to use; must exist
 LLMRING_PROFILE: Final = "LLMRING_PROFILE"  # the profile to use when a call names none
@@ -90,10 +92,6 @@ class _Environment(ChainMap[str, str]):
         return f"<environment of {len(self)} variables>"
 
 
-class DotenvError(ValueError):
-    """./.env cannot be read. The message says why and what to do, and quotes nothing of it."""
-
-
 def get(name: str, environ: Mapping[str, str] | None = None) -> str | None:
     """The variable's value, or None where it is unset or blank."""
     value = (os.environ if environ is None else environ).get(name, "").strip()
@@ -109,7 +107,7 @@ def load(dotenv: bool = True) -> Mapping[str, str]:
     """The environment, and below it what ./.env sets. The process's own environment is not changed.
 
     That file lies in a repository, which may be anybody's: what says whom to trust or which way requests go is not taken from
-    it. Raises DotenvError where it cannot be read.
+    it. Raises ConfigurationError where it cannot be read.
     """
     path = Path(".env")
     if not dotenv or is_set(LLMRING_NO_DOTENV) or not path.is_file():
@@ -147,5 +145,5 @@ def _read_dotenv(path: Path) -> dict[str, str]:
         problem = error.strerror
     if problem is not None:
         # Outside of `except`: a decoding error holds the whole file, keys and all.
-        raise DotenvError(f"./.env cannot be read: {problem}; {LLMRING_NO_DOTENV}=1 leaves it alone")
+        raise ConfigurationError(f"./.env cannot be read: {problem}", hint=f"{LLMRING_NO_DOTENV}=1 leaves it alone")
     return {name: value for name, value in values.items() if value is not None}

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +32,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 # In a program of somebody else's, stdout is not ours to turn round.
-_stdout_is_data = False
+_stdout_is_data: Final = ContextVar("llmring_stdout_is_data", default=False)
 
 
 class PluginError(Exception):
@@ -84,16 +85,15 @@ class Plugin:
 @contextmanager
 def stdout_is_data() -> Generator[None]:
     """Inside it, what a plug-in prints while it is imported goes to stderr. For a command line, whose stdout others read."""
-    global _stdout_is_data
-    before, _stdout_is_data = _stdout_is_data, True
+    token = _stdout_is_data.set(True)
     try:
         yield
     finally:
-        _stdout_is_data = before
+        _stdout_is_data.reset(token)
 
 
 def _imports_are_quiet() -> AbstractContextManager[object]:
-    return redirect_stdout(sys.stderr) if _stdout_is_data else nullcontext()
+    return redirect_stdout(sys.stderr) if _stdout_is_data.get() else nullcontext()
 
 
 def find_plugins(group: str | None = None, taken: Iterable[str] = ()) -> list[Plugin]:

@@ -1,4 +1,6 @@
-"""Reading a file that somebody else named: a regular file or nothing, and never more of it than asked for."""
+"""Files, whole or not at all: read, a regular file that somebody else named, and never more of it than asked for; written, so that
+nobody ever sees half of one.
+"""
 
 from __future__ import annotations
 
@@ -29,3 +31,24 @@ def read_regular_file(path: str | os.PathLike[str], limit: int) -> tuple[bytes, 
             return file.read(limit), status
     finally:
         os.close(descriptor)
+
+
+def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o600) -> None:
+    """Writes a file beside `path` and puts it in its place: who is interrupted, even by a power cut, leaves the old one. mode: of
+    the file; default, its user's alone. Folders that are missing are made, for their user alone. Raises OSError.
+    """
+    import tempfile  # slow to load, for the many who only read
+
+    folder = os.path.dirname(os.path.abspath(path))
+    os.makedirs(folder, mode=0o700 if mode == 0o600 else 0o777, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -118,10 +118,7 @@ class LLMRing:
                 f"origin {origin[:80]!r} is no name", hint="letters, digits, dot, dash, underscore; at most 64"
             )
         self.origin = origin
-        try:
-            self._environ = env.load(dotenv)
-        except env.DotenvError as error:
-            raise ConfigurationError(str(error)) from None
+        self._environ = env.load(dotenv)
         self.registry_url = registry_url or env.get(env.LLMRING_REGISTRY_URL, self._environ)
         self._clock = clock or SystemClock()
         self._registry = RegistryOrigin(

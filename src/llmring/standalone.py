@@ -13,7 +13,7 @@ from llmring.calls.exchange import Exchange
 from llmring.calls.media import MediaStep
 from llmring.calls.options import Defaults
 from llmring.clock import Clock, SystemClock
-from llmring.exceptions import ConfigurationError, ServiceClosedError
+from llmring.exceptions import ServiceClosedError
 from llmring.providers.base import BaseLLMProvider
 from llmring.providers.declared import ProviderOptions, Trust, declare
 from llmring.registry.model_info import ModelInfo
@@ -44,10 +44,7 @@ class StandaloneProvider(BaseLLMProvider):
         clock: Clock | None = None,
         transport: Transport | None = None,
     ) -> None:
-        try:
-            environ = env.load(dotenv)
-        except env.DotenvError as error:
-            raise ConfigurationError(str(error)) from None
+        environ = env.load(dotenv)
         declared = declare(provider, options or ProviderOptions(), Trust.CODE)
         clock = clock or SystemClock()
         self._is_open = True

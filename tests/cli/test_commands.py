@@ -139,11 +139,13 @@ async def test_a_broken_lockfile_is_named_and_exit_2(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("command", ["aliases", "resolve"])
-async def test_a_dotenv_file_that_is_no_text_is_one_line_and_exit_2(shell: Shell, command: str) -> None:
+async def test_a_dotenv_file_that_is_no_text_is_no_traceback_and_exit_2(shell: Shell, command: str) -> None:
     (shell.folder / ".env").write_bytes("OPENAI_API_KEY=geheim-ü".encode("latin-1"))
     outcome = await shell.run(command, *(["fast"] if command == "resolve" else []))
     assert (outcome.code, outcome.stdout) == (2, "")
-    assert outcome.stderr == "error: ./.env cannot be read: it is no UTF-8 text; LLMRING_NO_DOTENV=1 leaves it alone\n"
+    assert outcome.stderr == (
+        "error: ./.env cannot be read: it is no UTF-8 text\nhint: LLMRING_NO_DOTENV=1 leaves it alone\n"
+    )
 
 
 @pytest.mark.spec("U02")

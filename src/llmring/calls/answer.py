@@ -9,7 +9,7 @@ from typing import Any, cast
 from llmring.calls.call import Call, Reply, Send
 from llmring.clock import Clock
 from llmring.exceptions import SchemaValidationError
-from llmring.registry.pricing import as_float, price_usage
+from llmring.registry.pricing import charge
 from llmring.schemas.events import (
     Event,
     ReasoningDelta,
@@ -88,11 +88,7 @@ def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse
             f"the answer is empty: thinking used {usage.reasoning_tokens} tokens of the budget; raise max_tokens or lower "
             "reasoning_effort"
         )
-    if candidate.info.price:
-        cost = price_usage(usage, candidate.info)
-        usage["cost"] = as_float(cost.total_cost)
-        usage["input_cost"] = as_float(cost.input_cost)
-        usage["output_cost"] = as_float(cost.output_cost)
+    charge(usage, candidate.info)
     return response
 
 

@@ -14,7 +14,7 @@ from llmring.exceptions import ConfigurationError, MalformedResponseError, NotSu
 from llmring.providers.base import BaseLLMProvider
 from llmring.providers.custom import Provider
 from llmring.providers.table import PROVIDERS
-from llmring.registry.pricing import as_float, price_usage
+from llmring.registry.pricing import charge
 from llmring.resolver import Resolution
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingReply, EmbeddingRequest, EmbeddingResponse
 from llmring.schemas.request import LLMRequest
@@ -137,11 +137,7 @@ def finish_embedding(
     usage = value.usage
     if usage is None:
         usage = Usage(-(-sum(len(text.encode("utf-8", "surrogatepass")) for text in inputs) // 4), estimated=True)
-    if candidate.info.price:
-        cost = price_usage(usage, candidate.info)
-        usage["cost"] = as_float(cost.total_cost)
-        usage["input_cost"] = as_float(cost.input_cost)
-        usage["output_cost"] = as_float(cost.output_cost)
+    charge(usage, candidate.info)
     return EmbeddingResponse(
         embeddings=value.embeddings,
         model=value.model or candidate.ref.model,

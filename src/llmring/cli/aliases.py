@@ -10,7 +10,6 @@ from llmring import env
 from llmring.cli.options import json_option, lock_options
 from llmring.cli.output import note, write_json, write_table
 from llmring.clock import SystemClock
-from llmring.exceptions import ConfigurationError
 from llmring.lockfile.store import LockOrigin, LockStore, find_lock
 from llmring.resolver import Resolver
 
@@ -20,10 +19,7 @@ from llmring.resolver import Resolver
 @json_option()
 def command(profile: str | None, lockfile: str | None, as_json: bool) -> None:
     """List the aliases of a profile, each with its pool in order."""
-    try:
-        environ = env.load()
-    except env.DotenvError as error:
-        raise ConfigurationError(str(error)) from None
+    environ = env.load()
     found = find_lock(lockfile, environ, Path.cwd())
     clock = SystemClock()
     resolver = Resolver(

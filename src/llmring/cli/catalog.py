@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmring import env
 from llmring.clock import SystemClock
-from llmring.exceptions import AliasNotFoundError, ConfigurationError, ModelInfoNotFoundError
+from llmring.exceptions import AliasNotFoundError, ModelInfoNotFoundError
 from llmring.lockfile.store import LockStore, find_lock
 from llmring.registry.catalog import Catalog
 from llmring.registry.facts import name_source
@@ -35,10 +35,7 @@ class KnownModels:
 
 def read_known_models(lockfile: str | None) -> KnownModels:
     """Raises LockfileError where the lockfile cannot be used, ConfigurationError where ./.env cannot."""
-    try:
-        environ = env.load()
-    except env.DotenvError as error:
-        raise ConfigurationError(str(error)) from None
+    environ = env.load()
     clock = SystemClock()
     store = LockStore(find_lock(lockfile, environ, Path.cwd()).path, clock)
     lock = store.current()

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from llmring import env
 from llmring.cli.failures import CommandError
-from llmring.regular_file import read_regular_file
+from llmring.regular_file import read_regular_file, replace_file
 from llmring.schemas.messages import Message
 from llmring.schemas.request import LLMRequest
 
@@ -86,16 +85,7 @@ def save(conversation: Conversation) -> str | None:
     if len(data) > MAX_SAVED_BYTES:
         return f"it is larger than {MAX_SAVED_BYTES} bytes"
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp: a new file that its user alone can read.
-        descriptor, name = tempfile.mkstemp(prefix=".conversation-", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(data)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        replace_file(path, data)
     except OSError as error:
         return f"{path}: {error.strerror or error}"
     return None

@@ -80,7 +80,7 @@ _NEEDED = ("env.dotenv", "env.config", "env.manifest", "env.proxy", "lock.found"
 def _load_environment() -> tuple[Mapping[str, str], str | None]:
     try:
         return env.load(), None
-    except env.DotenvError as error:
+    except ConfigurationError as error:
         return os.environ, str(error)
 
 

@@ -1,7 +1,8 @@
 """What models cost and can do: facts with their sources, and money from token counts.
 
 `model_info` what is known of one model, `catalog` many of them by name, `origin` where they come from, `pricing` money, exactly.
-The names here load when they are first used: `ModelInfo` must not bring what only some of its methods need.
+The names here load when they are first used: `ModelInfo` must not bring what only some of its methods need. Two of them need
+`ModelInfo`, too: `ModelInfo.get` belongs to the class of what it gets, and this is where that circle is cut.
 """
 
 from __future__ import annotations

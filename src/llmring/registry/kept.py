@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,7 +10,7 @@ import orjson
 
 from llmring.exceptions import RegistryError
 from llmring.registry.snapshot import MAX_SNAPSHOT_BYTES, Snapshot, parse_snapshot
-from llmring.regular_file import read_regular_file
+from llmring.regular_file import read_regular_file, replace_file
 
 # Texts within JSON: quotes and line breaks take two bytes there.
 _MAX_KEPT_BYTES: Final = 2 * MAX_SNAPSHOT_BYTES
@@ -42,14 +40,4 @@ def read_kept(path: Path) -> Snapshot | None:
 def write_kept(path: Path, contents: Mapping[str, bytes]) -> None:
     """Keeps the files as one, whole or not at all. Raises OSError."""
     files = {name: data.decode() for name, data in contents.items()}
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(orjson.dumps({"files": files}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace_file(path, orjson.dumps({"files": files}))

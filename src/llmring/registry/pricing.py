@@ -99,12 +99,12 @@ def price_usage(usage: Usage, info: ModelInfo) -> Cost:
             price = _at_prompt_size(price, prompt if uncached > 0 else read + written)
             break
 
-    input_cost = _charge(uncached, price.get("input")) if uncached > 0 else _ZERO
-    read_cost = _charge(read, price.get("cache_read")) if read else _ZERO
-    write_cost = _charge(written, price.get("cache_write_5m", price.get("cache_write"))) if written else _ZERO
-    output_cost = _charge(completion, price.get("output")) if completion > 0 else _ZERO
+    input_cost = _amount(uncached, price.get("input")) if uncached > 0 else _ZERO
+    read_cost = _amount(read, price.get("cache_read")) if read else _ZERO
+    write_cost = _amount(written, price.get("cache_write_5m", price.get("cache_write"))) if written else _ZERO
+    output_cost = _amount(completion, price.get("output")) if completion > 0 else _ZERO
     if reasoning > 0 and completion > 0:
-        reasoning_cost = _charge(min(reasoning, completion), price.get("output"))
+        reasoning_cost = _amount(min(reasoning, completion), price.get("output"))
     else:
         reasoning_cost = _ZERO
     if input_cost is None or read_cost is None or write_cost is None or output_cost is None:
@@ -118,7 +118,16 @@ def price_usage(usage: Usage, info: ModelInfo) -> Cost:
     return Cost(input_cost, read_cost, write_cost, output_cost, reasoning_cost, total, None)
 
 
-def _charge(tokens: int, price: Decimal | None) -> Decimal | None:
+def charge(usage: Usage, info: ModelInfo) -> None:
+    """Writes into `usage` what it costs, as floats; where no price of the model is known, nothing."""
+    if info.price:
+        cost = price_usage(usage, info)
+        usage["cost"] = as_float(cost.total_cost)
+        usage["input_cost"] = as_float(cost.input_cost)
+        usage["output_cost"] = as_float(cost.output_cost)
+
+
+def _amount(tokens: int, price: Decimal | None) -> Decimal | None:
     return None if price is None else _scale(_multiply(price, tokens), _PER_MILLION)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from llmring.exceptions import ConfigurationError
 from llmring.registry.model_info import ModelInfo
-from llmring.registry.pricing import as_float, price_usage
+from llmring.registry.pricing import charge
 from llmring.schemas.usage import Usage
 from llmring.wire.anthropic_messages.response import read_usage as read_anthropic
 from llmring.wire.gemini_generate.response import read_usage as read_gemini
@@ -39,11 +39,7 @@ def parse_usage(raw: object, info: ModelInfo) -> Usage:
     else:
         given = _read_object(raw)
         usage = _find_reader(given, info)(given)
-    if info.price:
-        cost = price_usage(usage, info)
-        usage["cost"] = as_float(cost.total_cost)
-        usage["input_cost"] = as_float(cost.input_cost)
-        usage["output_cost"] = as_float(cost.output_cost)
+    charge(usage, info)
     return usage
 
 

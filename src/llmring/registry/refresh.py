@@ -7,9 +7,7 @@ A fact whose source cannot be read stays as it was; so does all that was known o
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,7 +28,7 @@ from llmring.registry.parse import (
 from llmring.registry.render import render_registry
 from llmring.registry.snapshot import INDEX_NAME, read_files
 from llmring.registry.sources.base import GENAI_PRICES, LISTING, LITELLM, PLUGGED, REFRESHABLE, Reading, Source
-from llmring.regular_file import read_regular_file
+from llmring.regular_file import read_regular_file, replace_file
 
 _OLD: Final = re.compile(r"(.+)-\d{4}-\d{2}-\d{2}", re.ASCII)
 _PAGE: Final = 1  # the rank of a page that a person has read
@@ -235,18 +233,7 @@ def _replace(path: Path, data: bytes) -> bool:
     try:
         if path.exists() and read_regular_file(path, MAX_REGISTRY_BYTES + 1)[0] == data:
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as temporary:
-                temporary.write(data)
-                temporary.flush()
-                os.fsync(temporary.fileno())
-            os.chmod(name, 0o644)  # mkstemp's are the owner's alone; this file is committed
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        replace_file(path, data, mode=0o644)  # it is committed
     except OSError as error:
         raise RegistryError(f"{path}: {error.strerror or 'cannot be written'}") from None
     return True

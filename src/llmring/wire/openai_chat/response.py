@@ -90,7 +90,7 @@ def decode(body: bytes) -> list[Event]:
 
 
 def _is_text_alone(message: dict[str, Any]) -> bool:
-    """Whether there is nothing to read but the text: most replies, done with in a tenth of a reader's time."""
+    """Whether there is nothing to read but the text, as in most replies: they need no reader."""
     for name, value in message.items():
         if value and name != "content" and name != "role":
             return False
