@@ -17,8 +17,10 @@ from benchmarks.rounds import take_turns
 from llmring import LLMRequest, Message
 from llmring.calls.call import Call, Reply
 from llmring.calls.chain import build_chain
+from llmring.calls.gates import Gates
 from llmring.clock import SystemClock
 from llmring.lockfile.store import LockStore
+from llmring.resilience.board import Board
 from llmring.resolver import Candidate, Resolution, Resolver
 
 budget = "PB06"
@@ -45,7 +47,7 @@ def run(cores: Cores) -> Result:
     async def innermost(call: Call) -> Reply:
         return await answer(call, call.resolution.candidates[0])
 
-    chain = build_chain(answer, SystemClock())
+    chain = build_chain(answer, Gates(Board(SystemClock())))
     taken = take_turns(
         {_INNER: partial(_time, innermost, resolution), _CHAIN: partial(_time, chain, resolution)}, _ROUNDS
     )

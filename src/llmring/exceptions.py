@@ -28,6 +28,7 @@ LLMRingError
 │   │   └── DeadlineExceededError     the caller's own deadline
 │   ├── ProviderResponseError         an error, or an answer that is none
 │   │   ├── ProviderConnectionError   no connection, or one that broke before an answer
+│   │   │   └── ProviderUnreachableError  no connection could be made: nothing was sent
 │   │   ├── MalformedResponseError    not what the dialect says
 │   │   ├── ResponseTooLargeError     over one of the size caps
 │   │   ├── ModelDriftError           another model than the locked one has answered
@@ -285,6 +286,10 @@ class ProviderResponseError(ProviderError):
 
 class ProviderConnectionError(ProviderResponseError):
     """No connection could be made, or it broke before an answer came."""
+
+
+class ProviderUnreachableError(ProviderConnectionError):
+    """No connection could be made (name, route, TLS, proxy): nothing was sent."""
 
 
 class MalformedResponseError(ProviderResponseError):

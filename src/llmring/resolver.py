@@ -53,13 +53,15 @@ _MOST_SAID = 1000  # a guess: nobody reads more
 class Candidate:
     """A model that a call may go to, and what the lock knows of it. effort: what a suffix of its name asks for, as in `gpt-5-high`;
     a request's own reasoning_effort wins. requested: the pointer that the lock resolved to this model.
-    digest: what its content must be (`sha256:…`), where the profile pins content; None: nobody has to look."""
+    digest: what its content must be (`sha256:…`), where the profile pins content; None: nobody has to look. credential: which of its
+    provider's keys, by its variable, where there are several."""
 
     ref: ModelRef
     info: ModelInfo
     effort: ReasoningEffort | None = None
     requested: str | None = None
     digest: str | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
@@ -19,6 +19,7 @@ from llmring.calls.direct import DirectCaller
 from llmring.calls.drift import DriftCheck
 from llmring.calls.exchange import Exchange
 from llmring.calls.fitting import check_logprobs
+from llmring.calls.gates import Gates
 from llmring.calls.media import MediaStep
 from llmring.calls.model_queries import ModelQueries, check_context
 from llmring.calls.options import Defaults
@@ -56,6 +57,9 @@ from llmring.registry.model_info import ModelInfo
 from llmring.registry.origin import RegistryOrigin, RegistryState
 from llmring.registry.pricing import price_usage
 from llmring.registry.tokens import TokenEstimator
+from llmring.resilience.board import Board, Health
+from llmring.resilience.breaker import Transition
+from llmring.resilience.policy import BreakerPolicy, RateLimits, RetryPolicy
 from llmring.resolver import AliasCacheStats, Resolver
 from llmring.schemas.context_check import ContextCheck
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
@@ -91,6 +95,9 @@ class LLMRing:
     alias_cache_size, alias_cache_ttl: entries (0 = off) and seconds.
     upload_strategy: which files are uploaded to providers instead of being sent along. Default: LLMRING_AUTO_UPLOAD, else only those
         that would burst a vendor's limit on requests.
+    retry: how often a call is sent, and how long it waits; a request's own wins. breaker: when a target is left alone. limits: how fast
+        a target may be asked; one for all, or by "provider:model", "provider" or "*". Default: no ceiling of ours.
+    on_transition: called with each `Transition` of a gate, on the event loop.
     dotenv: whether ./.env is read for variables that the environment does not set. Default True; LLMRING_NO_DOTENV turns it off.
     clock, transport: for tests.
 
@@ -109,6 +116,10 @@ class LLMRing:
         alias_cache_size: int = 1000,
         alias_cache_ttl: float = 3600,
         upload_strategy: FileUploadStrategy | None = None,
+        retry: RetryPolicy | None = None,
+        breaker: BreakerPolicy | None = None,
+        limits: Mapping[str, RateLimits] | RateLimits | None = None,
+        on_transition: Callable[[Transition], None] | None = None,
         dotenv: bool = True,
         clock: Clock | None = None,
         transport: Transport | None = None,
@@ -180,10 +191,12 @@ class LLMRing:
             lambda name: None if self._roster.find_custom(name) is not None else self._roster.get(name),
             lambda provider, path, deadline: caller.ask_json(provider, path, timeout_s=TAGS_S, deadline=deadline),
         )
-        self._send = build_chain(send_to, self._clock, drift=DriftCheck(), digests=digests)
-        self._embed = build_plain_chain(send_to.ask, self._clock, digests=digests)
-        self._count = build_plain_chain(send_to.ask, self._clock, digests=digests)
-        self._rerank = build_plain_chain(send_to.ask, self._clock, digests=digests)
+        self._board = Board(self._clock, retry=retry, breaker=breaker, limits=limits, listener=on_transition)
+        gates = Gates(self._board)
+        self._send = build_chain(send_to, gates, drift=DriftCheck(), digests=digests)
+        self._embed = build_plain_chain(send_to.ask, gates, digests=digests)
+        self._count = build_plain_chain(send_to.ask, gates, digests=digests)
+        self._rerank = build_plain_chain(send_to.ask, gates, digests=digests)
 
     # Calling
 
@@ -465,6 +478,7 @@ class LLMRing:
         """
         self._check_open()
         self._roster.register(name, provider)
+        self._board.forget(name)
 
     def _read_declarations(self) -> dict[str, DeclaredProvider]:
         """Those of files: the user's config file wins over the manifest. Code wins over both, plug-ins over none."""
@@ -534,6 +548,20 @@ class LLMRing:
         return await self._uploads.delete(lambda file: provider is None or file.provider == provider)
 
     # Ending
+
+    # How the targets are doing
+
+    def health(self) -> Health:
+        """Every target that was asked for so far: which of its gates are shut, why, and when it is tried again."""
+        return self._board.health()
+
+    def isolate(self, target: str, reason: str = "isolated by hand") -> None:
+        """Asks a provider, or one `provider:model`, no more until `restore`: calls go to the others of their pools."""
+        self._board.isolate(target, reason)
+
+    def restore(self, target: str) -> None:
+        """Opens every gate of a provider, or of one `provider:model`, whatever shut it."""
+        self._board.restore(target)
 
     async def close(self) -> None:
         """Closes every connection and SDK client. Idempotent. What is called afterwards raises ServiceClosedError."""

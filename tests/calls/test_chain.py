@@ -6,8 +6,10 @@ import pytest
 
 from llmring.calls.call import Call, Reply
 from llmring.calls.chain import build_chain
+from llmring.calls.gates import Gates
 from llmring.exceptions import DeadlineExceededError, ProviderResponseError
 from llmring.registry.model_info import ModelInfo
+from llmring.resilience.board import Board
 from llmring.resolver import Candidate, Resolution
 from llmring.schemas import LLMRequest
 from llmring.schemas.model_ref import parse_model_ref
@@ -28,7 +30,7 @@ async def test_no_further_model_is_tried_once_the_deadline_has_passed() -> None:
     request = LLMRequest(model="pool", messages="Hi", deadline=10)
     call = Call(request, request, Resolution("pool", "default", pool, "sha256:", "t.lock"), False, clock.monotonic())
     with pytest.raises(DeadlineExceededError) as caught:
-        await build_chain(send_slowly, clock)(call)
+        await build_chain(send_slowly, Gates(Board(clock)))(call)
     assert tried == ["one:a", "one:b"]
     assert [attempt.model for attempt in caught.value.attempts] == ["a", "b"]
     assert [attempt.seconds for attempt in caught.value.attempts] == [6, 6]

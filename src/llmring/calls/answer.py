@@ -94,10 +94,14 @@ def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse
 
 def estimate_usage(request: LLMRequest, response: LLMResponse) -> Usage:
     """Counts for an answer whose provider reported none: a token per four bytes of text, and marked as estimated."""
-    prompt = sum(_size(message.text) for message in request.messages)
     calls = sum(len(call.raw_arguments) for call in response.tool_calls or ())
     answer = _size(response.content) + _size(response.reasoning or "") + calls
-    return Usage(-(-prompt // 4), -(-answer // 4), estimated=True)
+    return Usage(estimate_prompt_tokens(request), -(-answer // 4), estimated=True)
+
+
+def estimate_prompt_tokens(request: LLMRequest) -> int:
+    """A token per four bytes of text; media are not counted."""
+    return -(-sum(_size(message.text) for message in request.messages) // 4)
 
 
 def _size(text: str) -> int:

@@ -17,6 +17,7 @@ from llmring.wire.base import EncodedRequest, Target
 
 if TYPE_CHECKING:
     from llmring.providers.custom import Provider
+    from llmring.resilience.policy import RetryPolicy
     from llmring.resolver import Candidate, Resolution
     from llmring.transport.guard import Fetched
 
@@ -30,6 +31,7 @@ class PoolCall(Protocol):
     started: float
     deadline: float | None
     attempts: list[AttemptRecord]
+    retry: RetryPolicy | None
 
 
 @dataclass(slots=True)
@@ -39,7 +41,7 @@ class Call:
     asked: the request as the caller made it; request: the same with the ring's defaults laid under it.
     started, deadline: the clock's `monotonic()` seconds; deadline None = none.
     extra_params: a ring's defaults for the body; what the request says wins. attempts: candidates that failed so far.
-    fetched: what was got of the request's URLs, for the candidates that take none.
+    fetched: what was got of the request's URLs, for the candidates that take none. retry: None = the ring's.
     """
 
     asked: LLMRequest
@@ -51,6 +53,13 @@ class Call:
     extra_params: Mapping[str, Any] | None = None
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     fetched: dict[str, Fetched] = field(default_factory=dict[str, "Fetched"])
+    retry: RetryPolicy | None = None
+
+
+class Settle(Protocol):
+    """Hears how a stream ended. used_tokens: in and out, None where nobody said."""
+
+    def __call__(self, error: BaseException | None, used_tokens: float | None = None) -> None: ...
 
 
 class EventSource(Protocol):
@@ -71,7 +80,8 @@ class Reply:
     comes from `source`. So whatever fails before the first content fails alike for both, and can still fall over.
 
     status: None where no HTTP of ours was spoken. raw: the plain reply's JSON text, or what a custom provider gives for it.
-    first_content_at: the clock's `monotonic()` seconds.
+    first_content_at: the clock's `monotonic()` seconds. settle: to be called once when a stream has ended, with what ended it (None:
+    its own end); None where nobody wants to hear of it.
     """
 
     candidate: Candidate
@@ -82,6 +92,7 @@ class Reply:
     raw: Any = None
     source: EventSource | None = None
     first_content_at: float | None = None
+    settle: Settle | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +101,7 @@ class PlainCall(Generic[T]):
 
     encode: the request for a model, in its provider's dialect; decode: the reply's body, or what a custom provider gave back.
     ask_custom: the same asked of a custom provider, with the model's name. Each raises what a dialect raises.
+    tokens: about how many it takes, for limits on them.
     """
 
     resolution: Resolution
@@ -100,6 +112,8 @@ class PlainCall(Generic[T]):
     timeout: float | Timeouts | None = None
     deadline: float | None = None
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    retry: RetryPolicy | None = None
+    tokens: int = 0
 
 
 @dataclass(slots=True)

@@ -1,65 +1,71 @@
-"""The order in which a call is wrapped, visible in one function, and the two wrappers that need nothing but each other."""
+"""The order in which a call is wrapped, visible in one function, and the small wrappers that need nothing else."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from llmring.calls.call import Call, PlainCall, PlainReply, PoolCall, Reply, Send, SendTo
+from llmring.calls.call import Call, PlainCall, PlainReply, Reply, Send, SendTo
 from llmring.calls.digest import DigestCheck
 from llmring.calls.drift import DriftCheck
-from llmring.clock import Clock
-from llmring.exceptions import AttemptRecord, LLMRingError, ProviderError
-from llmring.resilience.deadline import deadline_passed
-from llmring.resilience.fallback import most_useful, moves_on, with_attempts
+from llmring.calls.gates import Gates
+from llmring.calls.recovery import with_recovery
 from llmring.resolver import Candidate
 
-_log = logging.getLogger("llmring.calls")
-
 T = TypeVar("T")
-AnyCall = TypeVar("AnyCall", bound=PoolCall)
-AnyReply = TypeVar("AnyReply")
+
+ListRoutes: TypeAlias = Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]
+
+
+def _as_they_are(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    return candidates
 
 
 def build_chain(
-    exchange: SendTo, clock: Clock, *, drift: DriftCheck | None = None, digests: DigestCheck | None = None
+    exchange: SendTo,
+    gates: Gates,
+    *,
+    list_routes: ListRoutes = _as_they_are,
+    drift: DriftCheck | None = None,
+    digests: DigestCheck | None = None,
 ) -> Send:
-    """cache ( deadline ( fallback ( retry ( breaker ( limits ( pin ( exchange )))))))
+    """cache ( deadline ( recovery ( gates ( pin ( exchange )))))
 
     Read from the inside out. Each wrapper is a function around the one below it; a new one is a line here. Without drift and digests
-    nothing is compared with the lock.
+    nothing is compared with the lock. recovery is fallback and retry in one, because they decide together: the next model at once,
+    the same one again only where no other is healthy. gates are breakers, limits and pauses.
     """
     send_to = exchange if drift is None else with_pin(exchange, drift, digests)
-    # limits, breaker and retry each wrap `send_to`: they act on one candidate.
-    send = with_fallback(send_to, clock)
-    return with_deadline(send, clock)
+    send_to = gates.guard(send_to)
+    send = with_recovery(send_to, gates.board, list_routes)
+    return with_deadline(send)
     # a response cache wraps everything: a hit asks nobody.
 
 
 def build_plain_chain(
     exchange: Callable[[PlainCall[T], Candidate], Awaitable[PlainReply[T]]],
-    clock: Clock,
+    gates: Gates,
     *,
+    list_routes: ListRoutes = _as_they_are,
     digests: DigestCheck | None = None,
 ) -> Callable[[PlainCall[T]], Awaitable[PlainReply[T]]]:
-    """The same for what is not chat: fallback ( pin ( exchange )). Its deadline is set where the call is made."""
+    """The same for what is not chat: recovery ( gates ( pin ( exchange ))). Its deadline is set where the call is made."""
 
     async def send_verified(call: PlainCall[T], candidate: Candidate) -> PlainReply[T]:
         if candidate.digest is not None and digests is not None:
             await digests.check(candidate, call.deadline)
         return await exchange(call, candidate)
 
-    return with_fallback(exchange if digests is None else send_verified, clock)
+    return with_recovery(gates.guard_plain(exchange if digests is None else send_verified), gates.board, list_routes)
 
 
-def build_direct_chain(exchange: SendTo, clock: Clock) -> Send:
+def build_direct_chain(exchange: SendTo) -> Send:
     """For a provider that is called by itself: deadline ( exchange ). One model, one attempt."""
 
     async def send_once(call: Call) -> Reply:
         return await exchange(call, call.resolution.candidates[0])
 
-    return with_deadline(send_once, clock)
+    return with_deadline(send_once)
 
 
 def with_pin(send_to: SendTo, drift: DriftCheck, digests: DigestCheck | None) -> SendTo:
@@ -75,7 +81,7 @@ def with_pin(send_to: SendTo, drift: DriftCheck, digests: DigestCheck | None) ->
     return send_pinned
 
 
-def with_deadline(send: Send, clock: Clock) -> Send:
+def with_deadline(send: Send) -> Send:
     """One deadline over all attempts. Every wait below is bounded by it."""
 
     async def send_within_deadline(call: Call) -> Reply:
@@ -84,39 +90,3 @@ def with_deadline(send: Send, clock: Clock) -> Send:
         return await send(call)
 
     return send_within_deadline
-
-
-def with_fallback(
-    send_to: Callable[[AnyCall, Candidate], Awaitable[AnyReply]], clock: Clock
-) -> Callable[[AnyCall], Awaitable[AnyReply]]:
-    """The pool's candidates in order, each with the original request, until one answers (streams: until the first content)."""
-
-    async def send_with_fallback(call: AnyCall) -> AnyReply:
-        errors: list[LLMRingError] = []
-        candidates = call.resolution.candidates
-        for candidate in candidates:
-            started = clock.monotonic()
-            if call.deadline is not None and started >= call.deadline:
-                raise with_attempts(deadline_passed(), call.attempts) from (errors[-1] if errors else None)
-            try:
-                return await send_to(call, candidate)
-            except LLMRingError as error:
-                call.attempts.append(_record(candidate, error, clock.monotonic() - started))
-                if not moves_on(error, first=not errors):
-                    with_attempts(error, call.attempts)
-                    raise
-                errors.append(error)
-                if candidate is not candidates[-1]:
-                    _log.warning(
-                        "%s failed (%s), trying the next model of the pool", candidate.ref, type(error).__name__
-                    )
-        raise with_attempts(most_useful(errors), call.attempts)
-
-    return send_with_fallback
-
-
-def _record(candidate: Candidate, error: LLMRingError, seconds: float) -> AttemptRecord:
-    status = error.status if isinstance(error, ProviderError) else None
-    return AttemptRecord(
-        candidate.ref.provider, candidate.ref.model, type(error).__name__, error.message, status, seconds
-    )

@@ -52,7 +52,7 @@ class DirectCaller:
 
     def _send_to(self, provider: BaseLLMProvider) -> Send:
         # This very provider, with its key and its host: another may have been registered under the name since.
-        return build_direct_chain(partial(self._exchange, provider=provider), self._clock)
+        return build_direct_chain(partial(self._exchange, provider=provider))
 
     async def embed(
         self, provider: BaseLLMProvider, input: str | Sequence[str], options: EmbeddingOptions | None, model: str | None

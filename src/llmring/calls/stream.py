@@ -84,6 +84,7 @@ async def _run(
     state.source = source
     folding = Fold()
     model, hide_thinking = reply.candidate.ref.model, call.request.hide_thinking
+    ended_by: BaseException | None = None
     try:
         if state.ended:
             raise StreamInterruptedError("the stream was closed while it was beginning")
@@ -98,10 +99,16 @@ async def _run(
     except (StreamInterruptedError, DeadlineExceededError) as error:
         error.partial = describe(call, reply, folding, clock.monotonic())
         error.partial.finish_reason = "error"
+        ended_by = error
+        raise
+    except BaseException as error:
+        ended_by = error  # the reader has left, or was cancelled
         raise
     finally:
         if source is not None:
             source.close()
+        if reply.settle is not None:
+            reply.settle(ended_by, folding.tokens_used)
     state.response = response = finish(call, reply, folding, clock.monotonic())
     if finished is not None:
         finished(response)

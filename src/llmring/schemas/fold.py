@@ -119,6 +119,11 @@ class Fold:
                 assert_never(event)
 
     @property
+    def tokens_used(self) -> int | None:
+        """In and out, as far as it was told."""
+        return None if self._usage is None else self._usage.total_tokens
+
+    @property
     def has_usage(self) -> bool:
         """Whether the provider has reported what the answer cost in tokens."""
         return self._usage is not None

@@ -33,6 +33,7 @@ from llmring.exceptions import (
     MalformedResponseError,
     ProviderConnectionError,
     ProviderError,
+    ProviderUnreachableError,
     ResponseTooLargeError,
     ServiceClosedError,
 )
@@ -515,35 +516,35 @@ _PROXY = (
 _FAILURES = (
     _Failure(
         aiohttp.ConnectionTimeoutError,
-        ProviderConnectionError,
+        ProviderUnreachableError,
         "no connection to {where} within {connect_s} s",
         "Timeouts.connect sets this limit: LLMRequest(timeout=Timeouts(connect=…)); " + _REACHABLE,
     ),
     _Failure(
-        aiohttp.ClientConnectorDNSError, ProviderConnectionError, "{where}: name not found (DNS): {reason}", _REACHABLE
+        aiohttp.ClientConnectorDNSError, ProviderUnreachableError, "{where}: name not found (DNS): {reason}", _REACHABLE
     ),
     _Failure(
         aiohttp.ClientConnectorCertificateError,
-        ProviderConnectionError,
+        ProviderUnreachableError,
         "TLS: the certificate of {where} is refused: {reason}",
         _CERTIFICATE,
     ),
     _Failure(
         aiohttp.ClientSSLError,
-        ProviderConnectionError,
+        ProviderUnreachableError,
         "TLS with {where} failed: {reason}",
         "does the server speak TLS on this port? http:// URLs are not encrypted",
     ),
     _Failure(
         aiohttp.ClientProxyConnectionError,
-        ProviderConnectionError,
+        ProviderUnreachableError,
         "no connection to the proxy for {where}: {reason}",
         _PROXY,
     ),
-    _Failure(aiohttp.ClientConnectorError, ProviderConnectionError, "no connection to {where}: {reason}", _REACHABLE),
+    _Failure(aiohttp.ClientConnectorError, ProviderUnreachableError, "no connection to {where}: {reason}", _REACHABLE),
     _Failure(
         aiohttp.ClientHttpProxyError,
-        ProviderConnectionError,
+        ProviderUnreachableError,
         "the proxy refuses a connection to {where}: {reason}",
         _PROXY,
     ),

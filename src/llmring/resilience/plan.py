@@ -1,0 +1,140 @@
+"""One call's way through its targets: who is asked next, who has to wait, and when there is nobody left. Pure.
+
+Fail over first, at once; wait only where no other target is healthy. A pause that a server asked for is waited out in the target's
+queue and burns no attempt; a breaker that is open is not waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+from typing import Generic, TypeVar
+
+from llmring.resilience.breaker import Scope
+from llmring.resilience.budget import RetryBudget
+from llmring.resilience.outcome import Outcome, Verdict
+from llmring.resilience.policy import RetryPolicy
+from llmring.resilience.target import Refusal, Target
+
+C = TypeVar("C")
+
+# What a wait for a rate limit counts at least: a server that says "in 1 ms" for ever is not asked for ever.
+_LEAST_WAIT_S = 0.5
+
+
+class Route(Generic[C]):
+    """A way that the call can go: a candidate with one of its keys."""
+
+    __slots__ = ("attempts", "candidate", "is_over", "is_told", "not_before", "refusal", "target")
+
+    def __init__(self, candidate: C, target: Target) -> None:
+        self.candidate = candidate
+        self.target = target
+        self.attempts = 0
+        self.not_before = -math.inf
+        self.is_over = False
+        self.is_told = False  # whether its passing over stands in the call's record
+        self.refusal: Refusal | None = None  # why it was passed over, the last time
+
+
+class Plan(Generic[C]):
+    """Belongs to one call. deadline: in the clock's `monotonic()` seconds."""
+
+    __slots__ = ("_attempts", "_budget", "_deadline", "_policy", "_random", "_waited_s", "routes")
+
+    def __init__(
+        self,
+        routes: Sequence[Route[C]],
+        policy: RetryPolicy,
+        budget: RetryBudget,
+        random: Random,
+        deadline: float | None,
+    ) -> None:
+        self.routes = routes
+        self._policy = policy
+        self._budget = budget
+        self._random = random
+        self._deadline = math.inf if deadline is None else deadline
+        self._attempts = 0
+        self._waited_s = 0.0
+
+    def next(self, now: float) -> Route[C] | float | None:
+        """The route to ask now; or, where none may be asked yet, the moment to wait for and look again. None: nobody is left.
+
+        A route whose quota rests may be asked all the same: its queue waits.
+        """
+        policy = self._policy
+        if self._attempts >= policy.attempts_per_call:
+            return None
+        soonest: Route[C] | None = None
+        soonest_at = math.inf
+        for route in self.routes:
+            if route.is_over or route.attempts >= policy.attempts:
+                continue
+            refusal = route.refusal = route.target.refusal(now)
+            if refusal is None and route.not_before <= now:
+                if self._may_ask(route, now):
+                    return route
+                continue
+            when = route.not_before
+            if refusal is not None:
+                if refusal.scope is not Scope.QUOTA or not self._may_wait(refusal.until - now):
+                    continue
+                when = max(when, refusal.until)
+            if when < soonest_at:
+                soonest, soonest_at = route, when
+        if soonest is None or soonest_at >= self._deadline:
+            return self._force(now)
+        if soonest.not_before > now:
+            return soonest.not_before
+        if not self._may_ask(soonest, now):
+            return self.next(now)  # without it
+        assert soonest.refusal is not None
+        self._waited_s += max(_LEAST_WAIT_S, soonest.refusal.until - now)
+        return soonest
+
+    def failed(self, route: Route[C], verdict: Verdict, now: float) -> None:
+        """What came of asking it."""
+        if verdict.outcome is not Outcome.PAUSED:
+            route.attempts += 1
+            self._attempts += 1
+        if verdict.backoff_s is None or (verdict.retries is not None and route.attempts > verdict.retries):
+            route.is_over = True
+            return
+        if verdict.outcome is Outcome.PAUSED:
+            return  # its quota's gate says when
+        base_s = verdict.backoff_s
+        if base_s and self._policy.backoff_s is not None:
+            base_s = self._policy.backoff_s
+        pause_s = self._random.random() * min(self._policy.backoff_cap_s, base_s * 2.0 ** (route.attempts - 1))
+        if verdict.hint_s is not None and verdict.hint_s > pause_s:
+            if not self._may_wait(verdict.hint_s):
+                route.is_over = True
+                return
+            pause_s = verdict.hint_s
+        route.not_before = now + pause_s
+
+    def _may_ask(self, route: Route[C], now: float) -> bool:
+        """A first attempt always; another one as long as all calls together do not make too many."""
+        if route.attempts == 0 or self._budget.withdraw(now):
+            return True
+        route.is_over = True
+        return False
+
+    def _may_wait(self, seconds: float) -> bool:
+        return self._waited_s + seconds <= self._policy.max_rate_limit_wait_s
+
+    def _force(self, now: float) -> Route[C] | None:
+        """Where nobody was asked because every target rests, the one that is due soonest may be tried before its time."""
+        if self._attempts:
+            return None
+        resting = [route for route in self.routes if not route.is_over and route.refusal is not None]
+        if not resting or len(resting) < sum(not route.is_over for route in self.routes):
+            return None
+        soonest = min(resting, key=_due)
+        return soonest if soonest.target.bring_forward(now) else None
+
+
+def _due(route: Route[C]) -> float:
+    return math.inf if route.refusal is None else route.refusal.until

@@ -1,0 +1,236 @@
+"""Everything that is known of how one target (provider, key, model) is doing: the gates a call to it passes, in order, and its quota.
+
+    credential (provider, key) -> endpoint (provider) -> model (provider, key, model) -> quota (the same)
+
+One bad model never blocks its siblings, one bad key only what is asked with that key. Pure; times are a clock's `monotonic()` seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from llmring.exceptions import LLMRingError, ProviderError
+from llmring.resilience.breaker import Breaker, BreakerState, Scope
+from llmring.resilience.outcome import Outcome, judge
+from llmring.resilience.policy import BreakerPolicy
+from llmring.resilience.quota import Quota
+
+_CLOSED: Final = BreakerState.CLOSED
+_EWMA_WEIGHT: Final = 0.1
+_REMEMBERED: Final = 128
+_FORCE_EVERY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call may not go to a target now. until: when it may be asked again; infinite for not by itself."""
+
+    scope: Scope
+    until: float
+    reason: str
+
+
+class Permit:
+    """A call's leave to go to a target, to be given back once with what came of it."""
+
+    __slots__ = ("credential", "endpoint", "model", "reserved", "started")
+
+    def __init__(self, credential: int, endpoint: int, model: int, started: float, reserved: float) -> None:
+        self.credential = credential
+        self.endpoint = endpoint
+        self.model = model
+        self.started = started
+        self.reserved = reserved
+
+
+class Credential:
+    """A key of a provider, and whether it is refused. mark: gives something that changes when the key does, and tells nothing of it."""
+
+    __slots__ = ("breaker", "mark", "refused_mark")
+
+    def __init__(self, breaker: Breaker, mark: Callable[[], object]) -> None:
+        self.breaker = breaker
+        self.mark = mark
+        self.refused_mark: object = None
+
+    def look_for_new_key(self, now: float) -> None:
+        """Only where it is shut: another key deserves another try."""
+        if self.breaker.state in (BreakerState.OPEN, BreakerState.HALF_OPEN) and self.mark() != self.refused_mark:
+            self.breaker.close(now, "the key has changed")
+
+
+class Latency:
+    """How long the first content, or a whole reply, usually takes. Seconds."""
+
+    __slots__ = ("_last", "usual")
+
+    def __init__(self) -> None:
+        self.usual: float | None = None
+        self._last: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def add(self, seconds: float) -> None:
+        usual = self.usual
+        self.usual = seconds if usual is None else usual + _EWMA_WEIGHT * (seconds - usual)
+        self._last.append(seconds)
+
+    def percentile(self, share: float, *, least: int) -> float | None:
+        """None where fewer than `least` are known."""
+        if len(self._last) < least:
+            return None
+        return sorted(self._last)[min(len(self._last) - 1, int(share * len(self._last)))]
+
+
+class Target:
+    """One target. Whoever calls it: `refusal`, `admit`, then exactly one `leave` (and, for a stream, `begin` before it)."""
+
+    __slots__ = (
+        "_forced_at",
+        "_policy",
+        "credential",
+        "credential_name",
+        "endpoint",
+        "first_token",
+        "model",
+        "model_name",
+        "provider",
+        "quota",
+        "whole",
+    )
+
+    def __init__(
+        self,
+        provider: str,
+        credential_name: str | None,
+        model_name: str,
+        *,
+        policy: BreakerPolicy,
+        credential: Credential,
+        endpoint: Breaker,
+        model: Breaker,
+        quota: Quota,
+    ) -> None:
+        self.provider = provider
+        self.credential_name = credential_name
+        self.model_name = model_name
+        self._policy = policy
+        self.credential = credential
+        self.endpoint = endpoint
+        self.model = model
+        self.quota = quota
+        self.first_token = Latency()
+        self.whole = Latency()
+        self._forced_at = -math.inf
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}:{self.model_name}"
+
+    def refusal(self, now: float) -> Refusal | None:
+        """None where a call may go now, as far as gates and pauses go."""
+        if self.credential.breaker.state is _CLOSED and self.endpoint.state is _CLOSED and self.model.state is _CLOSED:
+            if self.quota.paused_until <= now:
+                return None
+            return Refusal(Scope.QUOTA, self.quota.paused_until, self.quota.pause_reason)
+        self.credential.look_for_new_key(now)
+        worst = Refusal(Scope.QUOTA, self.quota.paused_until, self.quota.pause_reason)
+        for scope, breaker in self.gates():
+            until = breaker.ready_at(now)
+            if until > now and until >= worst.until:
+                worst = Refusal(scope, until, breaker.reason)
+        return worst if worst.until > now else None
+
+    def gates(self) -> tuple[tuple[Scope, Breaker], ...]:
+        """Those with a breaker, in the order in which a call passes them."""
+        return (
+            (Scope.CREDENTIAL, self.credential.breaker),
+            (Scope.ENDPOINT, self.endpoint),
+            (Scope.MODEL, self.model),
+        )
+
+    def bring_forward(self, now: float) -> bool:
+        """Where nobody else can be asked: whether a target that rests is to be tried before its time, at most once a second.
+
+        Not where a probe is under way, nor a key that was refused: that would not help anybody.
+        """
+        if now - self._forced_at < _FORCE_EVERY_S or self.credential.breaker.ready_at(now) > now:
+            return False
+        resting = [breaker for _, breaker in self.gates() if breaker.ready_at(now) > now]
+        if any(breaker.state is not BreakerState.OPEN for breaker in resting) or self.quota.paused_until > now:
+            return False
+        self._forced_at = now
+        for breaker in resting:
+            breaker.until = now
+        return True
+
+    def admit(self, now: float, reserved: float = 0.0) -> Permit:
+        """The call goes: only where there is no refusal. Its place in the quota has been taken already."""
+        return Permit(
+            self.credential.breaker.admit(now), self.endpoint.admit(now), self.model.admit(now), now, reserved
+        )
+
+    def begin(self, permit: Permit, now: float) -> None:
+        """A stream's first content has come: all that a probe has to show. Its end is reported with the same permit."""
+        permit.credential = self.credential.breaker.begin(permit.credential, now)
+        permit.endpoint = self.endpoint.begin(permit.endpoint, now)
+        permit.model = self.model.begin(permit.model, now)
+        seconds = now - permit.started
+        usual = self.first_token.usual
+        is_slow = seconds > max(self._policy.slow_s, self._policy.slow_factor * (seconds if usual is None else usual))
+        self.model.note_first_token(permit.model, now, slow=is_slow)
+        self.first_token.add(seconds)
+
+    def leave(self, permit: Permit, error: BaseException | None, now: float, used_tokens: float | None = None) -> None:
+        """The call has ended, or was cancelled. used_tokens: in and out; None where nobody knows."""
+        self.quota.settle(permit.reserved, used_tokens)
+        if error is None:
+            self.credential.breaker.succeed(permit.credential, now)
+            self.endpoint.succeed(permit.endpoint, now)
+            self.model.succeed(permit.model, now)
+            self.quota.grow()
+            return
+        self._fail(permit, error, now)
+
+    def _fail(self, permit: Permit, error: BaseException, now: float) -> None:
+        verdict = judge(error)
+        reason = _describe(error)
+        credential, endpoint, model, policy = self.credential, self.endpoint, self.model, self._policy
+        has_answered = isinstance(error, ProviderError) and error.status is not None
+        match verdict.outcome:
+            case Outcome.UNREACHABLE:
+                endpoint.fail(permit.endpoint, now, reason)
+            case Outcome.KEY_REFUSED | Outcome.QUOTA_SPENT:
+                credential.refused_mark = credential.mark()
+                is_spent = verdict.outcome is Outcome.QUOTA_SPENT
+                rest_s = verdict.hint_s or (policy.quota_rest_s if is_spent else policy.credential_probe_s)
+                credential.breaker.trip(permit.credential, now, rest_s, reason)
+            case Outcome.MODEL_GONE:
+                model.trip(permit.model, now, policy.missing_model_s, reason)
+            case Outcome.FAILURE | Outcome.OVERLOADED:
+                if verdict.slow:
+                    model.note_first_token(permit.model, now, slow=True)
+                model.fail(permit.model, now, reason, verdict.hint_s)
+            case Outcome.PAUSED:
+                self.quota.pause(now + (verdict.hint_s or 0.0), reason)
+            case Outcome.THROTTLED | Outcome.NEUTRAL | Outcome.SUCCESS:
+                pass
+        if verdict.outcome in (Outcome.OVERLOADED, Outcome.THROTTLED):
+            self.quota.cut(now)
+        # What this failure says nothing of: a lease goes back. An answer, whatever it says, shows that the endpoint is there.
+        credential.breaker.release(permit.credential)
+        model.release(permit.model)
+        if has_answered:
+            endpoint.succeed(permit.endpoint, now)
+        else:
+            endpoint.release(permit.endpoint)
+
+
+def _describe(error: BaseException) -> str:
+    """For people: what a gate is shut for. Errors have been scrubbed before they come here; bodies are cut."""
+    if not isinstance(error, LLMRingError):
+        return type(error).__name__
+    status = f" {error.status}" if isinstance(error, ProviderError) and error.status is not None else ""
+    return f"{type(error).__name__}{status}: {error.message[:120]}"
