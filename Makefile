@@ -35,7 +35,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 $(CURDIR)/.tools/uv/bin/uv .venv/.synced demo model: export TMPDIR := $(CURDIR)/.cache/tmp
 $(shell mkdir -p $(CURDIR)/.cache/tmp)
 
-.PHONY: help setup demo model test check prove bench docs dist wheel lowest
+.PHONY: help setup demo model test check prove soak bench docs dist wheel lowest
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -71,6 +71,9 @@ check: setup  ## lint, format, types, layers, lock, generated pages and site; ch
 
 prove: setup  ## the reliability runs at full size; writes docs/reliability-report.md
 	@LLMRING_PROVE=1 "$(BIN)/pytest" --timeout=1800 $(ARGS)
+
+soak: setup  ## ten minutes of streams that end in every way; its figures go into docs/reliability-report.md
+	@"$(BIN)/python" tests/service/soak.py --seconds 600 --report docs/reliability-report.md
 
 bench: setup | $(UV)  ## what a call costs, against bare aiohttp, the vendors' SDKs and the other libraries
 	@UV="$(UV)" "$(BIN)/python" -m benchmarks.environments

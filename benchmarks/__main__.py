@@ -21,6 +21,7 @@ from benchmarks import (
     pb05_resolve,
     pb06_chain,
     pb07_start,
+    pb09_queue,
     pb10_streams,
 )
 from benchmarks.processes import ROOT, Cores, choose_cores, pin
@@ -56,6 +57,7 @@ BENCHMARKS: Sequence[Benchmark] = (
     pb05_resolve,
     pb06_chain,
     pb07_start,
+    pb09_queue,
     pb10_streams,
 )
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from random import Random
 
 from benchmarks.contestants import PROMPT
 from benchmarks.contestants.llmring_ring import write_lock
@@ -18,6 +19,7 @@ from llmring import LLMRequest, Message
 from llmring.calls.call import Call, Reply
 from llmring.calls.chain import build_chain
 from llmring.calls.gates import Gates
+from llmring.calls.routes import Routes
 from llmring.clock import SystemClock
 from llmring.lockfile.store import LockStore
 from llmring.resilience.board import Board
@@ -27,8 +29,8 @@ budget = "PB06"
 title = "Resilience on the success path: CPU a call of the chain of wrappers, without I/O"
 _METHOD = (
     "`calls/chain.py: build_chain` around an innermost call that answers at once, against that innermost call by "
-    "itself. In the chain today: the deadline, the loop over the pool's candidates, the record of what failed. Not in "
-    "it, because not built: retries, circuit breaker, rate limits, response cache."
+    "itself. In the chain: the deadline, the order of routes, the way around the loop of attempts that a call takes while nothing fails, "
+    "the gates (credential, endpoint, model, quota) with their bookkeeping. Not in it, because not built: a response cache."
 )
 _ROUNDS = 15
 _COUNT = 20_000
@@ -47,7 +49,8 @@ def run(cores: Cores) -> Result:
     async def innermost(call: Call) -> Reply:
         return await answer(call, call.resolution.candidates[0])
 
-    chain = build_chain(answer, Gates(Board(SystemClock())))
+    routes = Routes({}, environ={}, random=Random())
+    chain = build_chain(answer, Gates(Board(SystemClock())), list_routes=routes.of_chat)
     taken = take_turns(
         {_INNER: partial(_time, innermost, resolution), _CHAIN: partial(_time, chain, resolution)}, _ROUNDS
     )

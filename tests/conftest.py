@@ -102,4 +102,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         figures = ", ".join(f"{name} {value}" for name, value in found.items()) or "–"
         test = report.nodeid.rpartition("::")[2]
         lines.append(f"| {rows} | `{test}` | {figures} | {report.duration:.1f} | {report.outcome} |")
-    _REPORT.write_text("\n".join(lines) + "\n")
+    # What `make soak` wrote stays.
+    _, mark, soak = _REPORT.read_text().partition("\n## Soak\n") if _REPORT.exists() else ("", "", "")
+    _REPORT.write_text("\n".join(lines) + "\n" + mark + soak)

@@ -63,6 +63,12 @@ GROUPS: Final[Mapping[str, Group]] = {
         "What goes along with a message, and what is uploaded.",
         ("files", "media", "schemas.uploads"),
     ),
+    "reliability": Group(
+        "Reliability",
+        "When a call is sent again, when a target is left alone, how fast it may be asked, and how it is doing. What happens when: "
+        "[reliability](../../reliability.md).",
+        ("schemas.retry", "resilience", "calls.limiter", "calls.shared_limits"),
+    ),
     "errors": Group(
         "Errors",
         "Every exception. The tree, exit codes and which may be tried again: [errors](../errors.md).",

@@ -25,8 +25,9 @@ from .source import read_field_notes
 
 PATHS: Final = ("docs/llmring.toml.schema.json", "src/llmring/lockfile/llmring.toml.schema.json")
 
-# What a file of a repository may not say: it may be anybody's. See `llmring.providers.declared`.
-_CODE_OR_USER_ALONE: Final = frozenset({"api_key", "token_provider", "like", "extra_headers"})
+# What a file of a repository may not say: it may be anybody's. See `llmring.providers.declared`. Of `keys` it may name one alone, its
+# provider's own, and for that there is key_variable.
+_CODE_OR_USER_ALONE: Final = frozenset({"api_key", "token_provider", "like", "extra_headers", "keys"})
 
 _NAME: Final = ALIAS_NAME.pattern
 _PROVIDER: Final = PROVIDER_NAME.pattern

@@ -25,6 +25,9 @@ OPTIONS: Final = {
     "RequestOptions": "request-options",
     "SamplingParams": "sampling-params",
     "Timeouts": "timeouts",
+    "RetryPolicy": "retry-policy",
+    "BreakerPolicy": "breaker-policy",
+    "RateLimits": "rate-limits",
     "ComputerUse": "computer-use",
     "OpenAIOptions": "openai-options",
     "AnthropicOptions": "anthropic-options",
@@ -38,7 +41,7 @@ OPTIONS: Final = {
 }
 # Pages of the API on which what comes back, or what a conversation is made of, stands; and what comes back elsewhere.
 NO_OPTION_PAGES: Final = frozenset({"messages", "responses", "models", "errors"})
-NO_OPTIONS: Final = frozenset({"UploadedFile"})
+NO_OPTIONS: Final = frozenset({"UploadedFile", "Health", "Transition"})
 # Fields of these mean what they mean on another.
 SAME_AS: Final = {"RequestOptions": "LLMRequest"}
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from llmring.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from llmring.calls.limiter import RateLimiter, TokenBucket
+    from llmring.calls.shared_limits import SharedLimits
     from llmring.calls.stream import ChatStream
     from llmring.conversations import ConversationManager
     from llmring.exceptions import (
@@ -87,6 +89,9 @@ if TYPE_CHECKING:
     from llmring.registry.model_info import ModelInfo
     from llmring.registry.origin import RegistryState
     from llmring.registry.tokens import estimate_tokens
+    from llmring.resilience.board import Health
+    from llmring.resilience.breaker import Transition
+    from llmring.resilience.policy import LM_DELUGE, BreakerPolicy, RateLimits
     from llmring.schemas import (
         AnthropicOptions,
         Citation,
@@ -124,6 +129,7 @@ if TYPE_CHECKING:
         normalize_messages,
     )
     from llmring.schemas.context_check import ContextCheck
+    from llmring.schemas.retry import RetryPolicy
     from llmring.schemas.uploads import FileUploadStrategy, UploadedFile
     from llmring.service import LLMRing
     from llmring.service_extended import LLMRingExtended
@@ -134,6 +140,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ANTHROPIC_AVAILABLE",
     "GOOGLE_AVAILABLE",
+    "LM_DELUGE",
     "OLLAMA_AVAILABLE",
     "OPENAI_AVAILABLE",
     "AliasNotFoundError",
@@ -141,6 +148,7 @@ __all__ = [
     "AnthropicProvider",
     "AttemptRecord",
     "BaseLLMProvider",
+    "BreakerPolicy",
     "ChatStream",
     "CircuitBreakerError",
     "Citation",
@@ -160,6 +168,7 @@ __all__ = [
     "FileUploadStrategy",
     "GoogleOptions",
     "GoogleProvider",
+    "Health",
     "Image",
     "ImagePart",
     "InvalidRequestError",
@@ -199,6 +208,8 @@ __all__ = [
     "ProviderTimeoutError",
     "ProviderUnreachableError",
     "QuotaExhaustedError",
+    "RateLimiter",
+    "RateLimits",
     "RegistryError",
     "RegistryRollbackError",
     "RegistryState",
@@ -206,11 +217,13 @@ __all__ = [
     "RerankResponse",
     "ResponseTimeoutError",
     "ResponseTooLargeError",
+    "RetryPolicy",
     "Role",
     "SamplingParams",
     "SchemaConversionError",
     "SchemaValidationError",
     "ServiceClosedError",
+    "SharedLimits",
     "StandaloneProvider",
     "StreamChunk",
     "StreamEventType",
@@ -219,11 +232,13 @@ __all__ = [
     "ThinkingPart",
     "Timeouts",
     "Timing",
+    "TokenBucket",
     "TokenCount",
     "ToolCall",
     "ToolExecutionError",
     "ToolOutputPart",
     "ToolUsePart",
+    "Transition",
     "UnsafeURLError",
     "UploadedFile",
     "Usage",
@@ -247,6 +262,8 @@ __all__ = [
 _load = lazy_names(
     __name__,
     {
+        "calls.limiter": ("RateLimiter", "TokenBucket"),
+        "calls.shared_limits": ("SharedLimits",),
         "calls.stream": ("ChatStream",),
         "conversations": ("ConversationManager",),
         "exceptions": (
@@ -346,7 +363,11 @@ _load = lazy_names(
             "EmbeddingOptions",
             "EmbeddingResponse",
         ),
+        "resilience.board": ("Health",),
+        "resilience.breaker": ("Transition",),
+        "resilience.policy": ("LM_DELUGE", "BreakerPolicy", "RateLimits"),
         "schemas.rerank": ("RerankResponse",),
+        "schemas.retry": ("RetryPolicy",),
         "schemas.uploads": ("FileUploadStrategy", "UploadedFile"),
         "schemas.context_check": ("ContextCheck",),
         "schemas.token_count": ("TokenCount",),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from llmring.exceptions import ConfigurationError
+from llmring.regular_file import read_regular_file
 
 # llmring's own
 LLMRING_LOCKFILE_PATH: Final = "LLMRING_LOCKFILE_PATH"  # the lockfile to use; must exist
@@ -132,17 +133,24 @@ def is_from_dotenv(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:
+    from io import StringIO
+
     from dotenv import dotenv_values
 
     values: dict[str, str | None] = {}
     problem = None
+    max_bytes = 1024 * 1024  # guess: it is written by hand
     try:
-        # As written: `${NAME}` would take in the user's own variables, and a base URL could then carry them off.
-        values = dotenv_values(path, interpolate=False)
+        data, _ = read_regular_file(path, max_bytes + 1)
+        if len(data) > max_bytes:
+            problem = f"it is larger than {max_bytes} bytes"
+        else:
+            # As written: `${NAME}` would take in the user's own variables, and a base URL could then carry them off.
+            values = dotenv_values(stream=StringIO(data.decode()), interpolate=False)
     except UnicodeDecodeError:
         problem = "it is no UTF-8 text"
     except OSError as error:
-        problem = error.strerror
+        problem = error.strerror or "it is no regular file"
     if problem is not None:
         # Outside of `except`: a decoding error holds the whole file, keys and all.
         raise ConfigurationError(f"./.env cannot be read: {problem}", hint=f"{LLMRING_NO_DOTENV}=1 leaves it alone")

@@ -48,6 +48,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llmring.schemas.response import LLMResponse
+    from llmring.schemas.usage import Usage
+
+# Of an error, and none of its facts: what it used stands in the record of its attempt.
+_ASIDE = frozenset({"message", "usage", "outdated"})
 
 
 class LLMRingError(Exception):
@@ -66,7 +70,7 @@ class LLMRingError(Exception):
         return {
             name: value
             for name, value in vars(self).items()
-            if value is not None and name != "message" and not name.startswith("_")
+            if value is not None and name not in _ASIDE and not name.startswith("_")
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -172,7 +176,11 @@ class LiveRequestError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One candidate that was tried or passed over: which, how it ended, how long it took (seconds)."""
+    """One candidate that was tried or passed over: which, how it ended, how long it took (seconds).
+
+    usage: what it used all the same, as the dict of a `Usage` with its cost: reported or estimated, as it says; None where nobody knows,
+    as of most that fail. credential: with which of its provider's keys, by its variable, where there are several.
+    """
 
     provider: str
     model: str
@@ -180,6 +188,8 @@ class AttemptRecord:
     message: str
     status: int | None
     seconds: float
+    usage: dict[str, Any] | None = None
+    credential: str | None = None
 
 
 class ProviderError(LLMRingError):
@@ -190,11 +200,13 @@ class ProviderError(LLMRingError):
     retry_after_s: seconds the provider asked us to wait, None if it did not say.
     attempts: what else was tried for the same call, oldest first.
     partial: what had arrived of a stream that broke off, with finish_reason "error"; None where nothing had.
+    usage: what the attempt used all the same, reported or estimated; None where nobody knows.
     retryable: whether the same target may answer another try; default, what is usual for the class.
     """
 
     retryable = False
     partial: LLMResponse | None = None
+    usage: Usage | None = None
 
     def __init__(
         self,
@@ -242,7 +254,12 @@ class ContextLengthError(InvalidRequestError):
 
 
 class ProviderAuthenticationError(ProviderError):
-    """The provider refuses the key (401, 403)."""
+    """The provider refuses the key (401, 403).
+
+    outdated: whether the key was changed while the request was on its way, so that this says nothing of the new one.
+    """
+
+    outdated = False
 
 
 class MissingCredentialError(ProviderAuthenticationError):

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
@@ -36,6 +37,8 @@ from llmring.calls.plain import (
     rerank_call,
     token_count_call,
 )
+from llmring.calls.routes import Routes
+from llmring.calls.shared_limits import LimitSharing, SharedLimits
 from llmring.calls.stream import ChatStream
 from llmring.clock import Clock, SystemClock
 from llmring.exceptions import ConfigurationError, ProviderError, ServiceClosedError
@@ -65,7 +68,7 @@ from llmring.schemas.context_check import ContextCheck
 from llmring.schemas.embedding import EmbeddingOptions, EmbeddingResponse
 from llmring.schemas.messages import MessageInput
 from llmring.schemas.model_ref import ALIAS_NAME, ModelRef
-from llmring.schemas.request import LLMRequest, RequestOptions
+from llmring.schemas.request import LLMRequest, OnInterrupt, RequestOptions, read_on_interrupt
 from llmring.schemas.rerank import RerankRequest, RerankResponse
 from llmring.schemas.response import LLMResponse
 from llmring.schemas.token_count import TokenCount
@@ -96,10 +99,14 @@ class LLMRing:
     upload_strategy: which files are uploaded to providers instead of being sent along. Default: LLMRING_AUTO_UPLOAD, else only those
         that would burst a vendor's limit on requests.
     retry: how often a call is sent, and how long it waits; a request's own wins. breaker: when a target is left alone. limits: how fast
-        a target may be asked; one for all, or by "provider:model", "provider" or "*". Default: no ceiling of ours.
+        a target may be asked; one for all, or by "provider:model", "provider" or "*", or `SharedLimits` for all processes together. Default: no
+        ceiling of ours.
+    ring_limits: how fast all targets together may be asked. Default: no ceiling.
     on_transition: called with each `Transition` of a gate, on the event loop.
+    weights: by alias, one number for each model of its pool: `{"fast": (3, 1)}` draws for each call which model is asked first, three
+        times the first for once the second; the others stand by in their order. Default: the pool's first.
     dotenv: whether ./.env is read for variables that the environment does not set. Default True; LLMRING_NO_DOTENV turns it off.
-    clock, transport: for tests.
+    clock, transport, random: for tests.
 
     Raises ConfigurationError (LockfileError, UnsafeURLError, …) for what cannot work; needs no key and no network.
     """
@@ -118,11 +125,14 @@ class LLMRing:
         upload_strategy: FileUploadStrategy | None = None,
         retry: RetryPolicy | None = None,
         breaker: BreakerPolicy | None = None,
-        limits: Mapping[str, RateLimits] | RateLimits | None = None,
+        limits: Mapping[str, RateLimits] | RateLimits | SharedLimits | None = None,
+        ring_limits: RateLimits | None = None,
         on_transition: Callable[[Transition], None] | None = None,
+        weights: Mapping[str, Sequence[float]] | None = None,
         dotenv: bool = True,
         clock: Clock | None = None,
         transport: Transport | None = None,
+        random: Random | None = None,
     ) -> None:
         if not ALIAS_NAME.fullmatch(origin):
             raise ConfigurationError(
@@ -191,12 +201,30 @@ class LLMRing:
             lambda name: None if self._roster.find_custom(name) is not None else self._roster.get(name),
             lambda provider, path, deadline: caller.ask_json(provider, path, timeout_s=TAGS_S, deadline=deadline),
         )
-        self._board = Board(self._clock, retry=retry, breaker=breaker, limits=limits, listener=on_transition)
+        random = random or Random()  # noqa: S311 - spreads calls and pauses, keeps no secret
+        self._routes = Routes(self._roster.keys, environ=self._environ, random=random, weights=weights)
+        self._sharing: LimitSharing | None = None
+        if isinstance(limits, SharedLimits):
+            self._sharing = LimitSharing(limits, self._clock, self._roster.find_account)
+            limits = limits.limits
+        self._board = Board(
+            self._clock,
+            retry=retry,
+            breaker=breaker,
+            limits=limits,
+            sharing=self._sharing,
+            ring_limits=ring_limits,
+            knows_provider=self._roster.knows,
+            find_mark=self._roster.find_mark,
+            listener=on_transition,
+            random=random,
+        )
         gates = Gates(self._board)
-        self._send = build_chain(send_to, gates, drift=DriftCheck(), digests=digests)
-        self._embed = build_plain_chain(send_to.ask, gates, digests=digests)
-        self._count = build_plain_chain(send_to.ask, gates, digests=digests)
-        self._rerank = build_plain_chain(send_to.ask, gates, digests=digests)
+        routes = self._routes
+        self._send = build_chain(send_to, gates, list_routes=routes.of_chat, drift=DriftCheck(), digests=digests)
+        self._embed = build_plain_chain(send_to.ask, gates, list_routes=routes.of_plain, digests=digests)
+        self._count = build_plain_chain(send_to.ask, gates, list_routes=routes.of_plain, digests=digests)
+        self._rerank = build_plain_chain(send_to.ask, gates, list_routes=routes.of_plain, digests=digests)
 
     # Calling
 
@@ -220,21 +248,35 @@ class LLMRing:
         return response
 
     @overload
-    def chat_stream(self, request: LLMRequest, profile: str | None = None) -> ChatStream: ...
+    def chat_stream(
+        self, request: LLMRequest, profile: str | None = None, *, on_interrupt: OnInterrupt | None = None
+    ) -> ChatStream: ...
     @overload
     def chat_stream(
-        self, request: str | ModelInfo, messages: MessageInput, profile: str | None = None
+        self,
+        request: str | ModelInfo,
+        messages: MessageInput,
+        profile: str | None = None,
+        *,
+        on_interrupt: OnInterrupt | None = None,
     ) -> ChatStream: ...
     def chat_stream(  # pyright: ignore[reportInconsistentOverload]: as chat
-        self, request: LLMRequest | str | ModelInfo, messages: MessageInput | None = None, profile: str | None = None
+        self,
+        request: LLMRequest | str | ModelInfo,
+        messages: MessageInput | None = None,
+        profile: str | None = None,
+        *,
+        on_interrupt: OnInterrupt | None = None,
     ) -> ChatStream:
         """Asks once and gives the answer as it comes: `async for chunk in ring.chat_stream(request)`.
 
         The last chunk (DONE) carries finish_reason, usage and the whole response. Leaving early ends the request; for
         certain at once with `async with ring.chat_stream(…) as stream`. Falls over to the pool's next model only before the
         first content. Raises as `chat` does, and StreamInterruptedError, with the partial answer, once content has come.
+        on_interrupt: as in the request, over which it wins; "restart" asks anew there, and says so in a chunk.
         """
         call = self._begin(request, messages, profile, stream=True)
+        call.restarts = (read_on_interrupt(on_interrupt) or call.request.on_interrupt) == "restart"
         return ChatStream(call, self._send, self._clock, finished=self._token_estimator.learn)
 
     def _begin(
@@ -259,6 +301,7 @@ class LLMRing:
         if self._defaults is not None:
             call.request = self._defaults.lay_under(call.request)
             call.extra_params = self._defaults.extra_params
+        call.retry = call.request.retry
         if call.request.logprobs or call.request.top_logprobs:
             check_logprobs(self._roster.targets((c.ref, c.info) for c in resolution.candidates))
         return call
@@ -288,6 +331,7 @@ class LLMRing:
         options = read_embedding_options(options, dimensions, encoding_format)
         resolution = of_one_model(self._resolver.resolve(model, profile))
         call = embedding_call(resolution, inputs, options, self._clock.monotonic())
+        call.retry = call.retry or self.request_options().retry
         return finish_embedding(call, await self._embed(call), model, inputs)
 
     async def count_tokens(self, request: LLMRequest, profile: str | None = None) -> TokenCount:
@@ -327,6 +371,7 @@ class LLMRing:
         resolution = self._resolver.resolve(model, profile)
         request = RerankRequest(read_text(query, "query"), texts, top_n)
         call = rerank_call(resolution, request, self._clock.monotonic())
+        call.retry = self.request_options().retry
         return finish_rerank(call, await self._rerank(call), model, texts)
 
     def _check_open(self) -> None:
@@ -391,6 +436,7 @@ class LLMRing:
             self._pinned,
             now=self._clock.now(),
             find_facts=self._catalog.look_up,
+            routes=self._routes,
         )
 
     def calculate_cost(self, response: LLMResponse) -> dict[str, Any]:
@@ -462,12 +508,13 @@ class LLMRing:
 
     # Providers
 
-    def get_provider(self, name: str) -> BaseLLMProvider:
+    def get_provider(self, name: str, credential: str | None = None) -> BaseLLMProvider:
         """The provider of this name: `.client` is its vendor's own async SDK client, `.chat` asks it alone.
 
-        Raises ProviderNotFoundError; ConfigurationError for an object of your own, which you hold already.
+        credential: with which of its keys, by its variable, where it has several; default, the first that is set.
+        Raises ProviderNotFoundError; ConfigurationError for an object of your own, which you hold already, and for no such key.
         """
-        return self._roster.get(name)
+        return self._roster.get(name, credential)
 
     def register_provider(
         self, name: str, provider: ProviderOptions | Mapping[str, Any] | BaseLLMProvider | Provider
@@ -576,6 +623,8 @@ class LLMRing:
             if guarded or not self._has_own_transport:
                 await transport.close()
         self._end_custom_streams()
+        if self._sharing is not None:
+            await self._sharing.close()
         await self._roster.close()
 
     async def __aenter__(self) -> Self:

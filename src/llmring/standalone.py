@@ -59,7 +59,7 @@ class StandaloneProvider(BaseLLMProvider):
         media = MediaStep(clock=clock, find_fetcher=self._find_fetcher)
         self._uploads = media.uploads
         exchange = Exchange(
-            clock=clock, find_provider=lambda name: self, find_transport=self._find_transport, media=media
+            clock=clock, find_provider=lambda name, credential: self, find_transport=self._find_transport, media=media
         )
         caller = DirectCaller(
             exchange, clock, find_info=ModelInfo, defaults=None if defaults is None else Defaults(defaults)

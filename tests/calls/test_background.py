@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmring import ConfigurationError, DeadlineExceededError, LLMRequest, LLMRing, ProviderResponseError
+from llmring import ConfigurationError, DeadlineExceededError, LLMRequest, LLMRing, ProviderResponseError, RetryPolicy
 from llmring.calls.background import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_FAILURES
 from llmring.exceptions import InvalidRequestError, MalformedResponseError, ModelNotFoundError, ProviderRateLimitError
 from llmring.schemas import Timeouts
@@ -47,7 +47,9 @@ def clock() -> FakeClock:
 @pytest.fixture
 async def ring(fake_provider: FakeProvider, clock: FakeClock) -> AsyncIterator[LLMRing]:
     provider = {"base_url": fake_provider.base_url, "dialect": "openai_responses", "auth": "none"}
-    async with LLMRing(providers={"far": provider}, clock=clock, dotenv=False) as ring:
+    # One attempt: what is counted here are the questions after it.
+    once = RetryPolicy(attempts=1, max_rate_limit_wait_s=0)
+    async with LLMRing(providers={"far": provider}, clock=clock, dotenv=False, retry=once) as ring:
         yield ring
 
 

@@ -9,6 +9,7 @@ import pytest
 from llmring.calls.options import Defaults
 from llmring.exceptions import ConfigurationError
 from llmring.schemas.request import ComputerUse, LLMRequest, RequestOptions, SamplingParams, Timeouts
+from llmring.schemas.retry import RetryPolicy
 
 TOOL = {"type": "function", "function": {"name": "look"}}
 
@@ -35,6 +36,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "background": (True, False),
     "timeout": (5.0, Timeouts(total=1)),
     "deadline": (9.0, 1.0),
+    "retry": (RetryPolicy(attempts=1), RetryPolicy(attempts=2)),
+    "on_interrupt": ("restart", "raise"),
     "hide_thinking": (True, False),
 }
 

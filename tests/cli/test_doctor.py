@@ -194,6 +194,29 @@ def test_an_address_that_cannot_be_called_is_a_failure(surgery: Inside, url: str
     assert "sk-planted" not in listed.stdout + listed.stderr
 
 
+@pytest.mark.spec("Z08", "Z03")
+def test_of_several_keys_each_is_checked_and_one_good_one_is_enough(surgery: Inside, vendor: Vendor) -> None:
+    config = surgery.write(
+        "config.toml",
+        f'[providers.openai]\nbase_url = "{vendor.url}"\nkeys = ["OPENAI_API_KEY", "SECOND_KEY", "THIRD_KEY"]\n',
+    )
+    config.chmod(0o600)
+    surgery.write("llmring.lock", LOCK.replace(', "spare:small"', ""))
+    code, checks = told(surgery, "--keys", SECOND_KEY=WRONG)
+    assert (code, checks["auth.openai"]["status"]) == (0, "warn")
+    assert checks["auth.openai"]["text"] == (
+        "OPENAI_API_KEY: the key is accepted (OPENAI_API_KEY); SECOND_KEY: the key is refused (HTTP 401)"
+    )
+    assert checks["auth.openai"]["hint"] == "set SECOND_KEY anew"
+    assert checks["key.openai"]["text"] == "has a key (OPENAI_API_KEY, SECOND_KEY; not set: THIRD_KEY)"
+    code, checks = told(surgery, "--keys", SECOND_KEY=WRONG, OPENAI_API_KEY=WRONG + "2")
+    assert (code, checks["auth.openai"]["status"]) == (1, "fail")
+    # What no header can hold is no key to send; the other one is.
+    code, checks = told(surgery, "--keys", SECOND_KEY="two\nlines", OPENAI_API_KEY=GOOD)
+    assert (checks["key.openai"]["status"], checks["auth.openai"]["status"]) == ("ok", "warn")
+    assert "no header may hold" in checks["auth.openai"]["text"]
+
+
 @pytest.mark.spec("Z08")
 @pytest.mark.parametrize("arguments", [[], ["--offline"], ["--keys"]])
 def test_a_key_that_could_never_be_sent_is_a_failure(surgery: Inside, vendor: Vendor, arguments: list[str]) -> None:

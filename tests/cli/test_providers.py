@@ -36,3 +36,18 @@ def test_every_known_provider_is_listed_whatever_lies_in_this_folder(inside: Ins
     assert (told["openai"]["credential"], told["openai"]["why"]) == (False, "OPENAI_API_KEY is not set")
     assert told["openai"]["declared_in"] == "built in"
     assert "AZURE_OPENAI_ENDPOINT" in told["azure"]["problem"]
+
+
+@pytest.mark.spec("U30", "Z03")
+def test_several_keys_are_told_by_their_variables(inside: Inside) -> None:
+    config = inside.write("config.toml", '[providers.openai]\nkeys = ["FIRST_KEY", "SECOND_KEY"]\n')
+    environ = {"LLMRING_CONFIG": str(config), "SECOND_KEY": KEY}
+    told = {row["name"]: row for row in json.loads(inside.run("providers", "--json", **environ).stdout)}
+    assert told["openai"]["keys"] == [
+        {"variable": "FIRST_KEY", "source": None, "weight": None},
+        {"variable": "SECOND_KEY", "source": "SECOND_KEY", "weight": None},
+    ]
+    shown = inside.run("providers", "--available", **environ).stdout
+    assert "yes: SECOND_KEY; not set: FIRST_KEY" in " ".join(shown.split())
+    assert KEY[:8] not in shown
+    assert "has a key (SECOND_KEY; not set: FIRST_KEY)" in inside.run("explain", "openai:gpt-5", **environ).stdout

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmring import LLMRing
+from llmring import LLMRing, RetryPolicy
 from llmring.testing import FakeProvider
 
 LOCK = """\
@@ -47,6 +47,9 @@ price_source = "test"
 
 MakeRing = Callable[..., LLMRing]
 
+# These rooms are about what one attempt does, and what the next model of a pool makes of it; tests/resilience is about attempts and waits.
+ONE_ATTEMPT = RetryPolicy(attempts=1, max_rate_limit_wait_s=0)
+
 
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
@@ -63,13 +66,13 @@ def keys() -> dict[str, str]:
 
 @pytest.fixture
 async def make_ring(fake_provider: FakeProvider, lock: Path, keys: dict[str, str]) -> AsyncIterator[MakeRing]:
-    """Makes rings over the fake provider; every ring is closed at the end."""
+    """Makes rings over the fake provider, which ask no model twice unless told to; every ring is closed at the end."""
     async with AsyncExitStack() as stack:
 
         def make(**given: Any) -> LLMRing:
             providers = {name: {"base_url": fake_provider.base_url, "api_key": key} for name, key in keys.items()}
             providers |= given.pop("providers", {})
-            settings: dict[str, Any] = {"lockfile_path": lock, "providers": providers, **given}
+            settings: dict[str, Any] = {"lockfile_path": lock, "providers": providers, "retry": ONE_ATTEMPT, **given}
             ring = LLMRing(**settings)
             stack.push_async_callback(ring.close)
             return ring

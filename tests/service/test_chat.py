@@ -23,7 +23,7 @@ async def test_an_alias_is_answered_by_the_model_it_stands_for(ring: LLMRing, fa
     assert (response.requested_model, response.called_model, response.model) == ("fast", "one:m1", "m1-2026")
     assert (response.provider, response.alias, response.profile) == ("one", "fast", "default")
     assert (response.finish_reason, response.status_code, response.ok) == ("stop", 200, True)
-    assert response.to_message() == Message(role="assistant", content="Hello!")
+    assert response.to_message() == Message(role="assistant", content="Hello!", model="one:m1")
     assert response.raw["choices"][0]["message"]["content"] == "Hello!"
     assert response.request is not None
     assert response.request.model == "fast"

@@ -173,6 +173,7 @@ async def test_a_pool_falls_over_to_another_provider_of_the_same_model(
     assert response.request_id == "fake-request-2"
 
     fake_provider.script(Fault.status(429, headers={"retry-after": "7"}))
+    ring = ring_of(make_ring, fake_provider, "cohere_embed", lockfile_path=lock)  # which waits for nobody yet
     with pytest.raises(ProviderRateLimitError) as caught:
         await ring.embed("twins", "a")
     assert (caught.value.provider, caught.value.retry_after_s, len(caught.value.attempts)) == ("one", 7.0, 3)

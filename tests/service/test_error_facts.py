@@ -100,7 +100,7 @@ async def test_a_reply_that_stalls_after_its_head_keeps_the_request_id_and_is_cl
 
 
 @pytest.mark.spec("S06", "U41")
-async def test_an_interrupted_stream_says_which_models_were_tried_before_it(
+async def test_an_interrupted_stream_says_which_models_were_tried_itself_included(
     ring: LLMRing, fake_provider: FakeProvider
 ) -> None:
     fake_provider.script(Fault.status(503), model="m1")
@@ -108,7 +108,7 @@ async def test_an_interrupted_stream_says_which_models_were_tried_before_it(
     with pytest.raises(StreamInterruptedError) as caught:
         async for _ in ring.chat_stream("pool", "Hi"):
             pass
-    assert [(attempt.model, attempt.status) for attempt in caught.value.attempts] == [("m1", 503)]
+    assert [(attempt.model, attempt.status) for attempt in caught.value.attempts] == [("m1", 503), ("m2", None)]
 
 
 @pytest.mark.spec("S06")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from llmring import LLMRing, ProviderTimeoutError
+from llmring import LLMRing, ProviderTimeoutError, RetryPolicy
 from llmring.providers.table import PROVIDERS
 from llmring.testing import Answer, FakeClock, FakeProvider, Fault
 
@@ -31,7 +31,8 @@ async def ring(model: str, fake_provider: FakeProvider, clock: FakeClock) -> Asy
         model.partition(":")[0]: {"base_url": fake_provider.base_url},
         "far": {"base_url": fake_provider.base_url},
     }
-    async with LLMRing(providers=providers, clock=clock, dotenv=False) as ring:
+    # One attempt: the clocks are those of each.
+    async with LLMRing(providers=providers, clock=clock, dotenv=False, retry=RetryPolicy(attempts=1)) as ring:
         yield ring
 
 

@@ -30,6 +30,7 @@ from llmring import (
     LLMRing,
     Message,
     ProviderResponseError,
+    RetryPolicy,
     TextPart,
     ToolOutputPart,
     UnsafeURLError,
@@ -222,10 +223,10 @@ async def test_a_pool_fetches_once(make_ring: MakeRing, fake_provider: FakeProvi
 
     fake_provider.script(answer)
     lock.write_text(lock.read_text().replace('"one:m1", "two:m2", "three:m3"', '"openai:a", "openai:b"'))
-    ring = make_ring(changed("openai", image_urls=False))
+    ring = make_ring(changed("openai", image_urls=False), retry=RetryPolicy(attempts=2, backoff_s=0.0))
     with pytest.raises(ProviderResponseError):
         await ring.chat(request("pool", ImagePart(url=f"{fake_provider.url}/cat.png")))
-    assert len(chats(fake_provider)) == 2
+    assert len(chats(fake_provider)) == 4
     assert asked == ["/cat.png"]
 
 

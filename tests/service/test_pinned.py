@@ -16,7 +16,7 @@ from llmring import (
     LLMRequest,
     LLMRing,
     ModelDriftError,
-    ProviderConnectionError,
+    ProviderUnreachableError,
     RequestOptions,
 )
 from llmring.calls.drift import has_drifted
@@ -311,7 +311,7 @@ async def test_a_server_that_is_not_there_is_a_failure_like_any_other(
     write(lock, OLLAMA, profile='min_pin = "content"', rows=CONTENT)
     ring = make_ring(providers={"ollama": {"base_url": "http://127.0.0.1:9/api"}})
     response = await ring.chat("pinned", "Hi")
-    assert (response.model, response.attempts[0]["error"]) == ("m2", ProviderConnectionError.__name__)
+    assert (response.model, response.attempts[0]["error"]) == ("m2", ProviderUnreachableError.__name__)
 
 
 # The successor

@@ -16,6 +16,7 @@ from llmring.exceptions import (
     MalformedResponseError,
     ProviderConnectionError,
     ProviderError,
+    ProviderUnreachableError,
     ResponseTooLargeError,
     UnsafeURLError,
 )
@@ -122,7 +123,7 @@ async def test_a_refused_connection_names_host_and_port(transport: HTTPTransport
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         error = await fail(transport, secret_request(f"http://127.0.0.1:{port}/v1"))
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert str(error).startswith(f"no connection to 127.0.0.1:{port}: Connection refused (")
     assert error.retryable
     assert_no_secret(error)
@@ -133,7 +134,7 @@ async def test_a_name_that_does_not_resolve_says_so(open_transport: Open) -> Non
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     error = await fail(open_transport(resolve=resolve), secret_request("https://api.example/v1"))
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert "api.example:443: name not found (DNS): Name or service not known" in str(error)
     assert_no_secret(error)
 
@@ -143,7 +144,7 @@ async def test_a_name_without_an_address_says_so(open_transport: Open) -> None:
         return []
 
     error = await fail(open_transport(resolve=resolve), secret_request("https://api.example/v1"))
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert "api.example:443: name not found (DNS)" in str(error)
 
 

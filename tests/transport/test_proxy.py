@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from llmring.exceptions import ConfigurationError, LLMRingError, ProviderConnectionError
+from llmring.exceptions import ConfigurationError, LLMRingError, ProviderUnreachableError
 from llmring.testing.http_server import Action, HTTPServer, Request, plain
 from llmring.transport.base import HTTPRequest
 from llmring.transport.guard import Guard
@@ -149,7 +149,7 @@ async def test_a_proxy_that_refuses_is_named_without_its_credentials(open_transp
     tunnel.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
     transport = open_transport(environ={"ALL_PROXY": f"http://me:secret@127.0.0.1:{tunnel.port}"})
     error = await fail(transport, "https://api.example/v1")
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert "the proxy refuses a connection to api.example:443: HTTP 407" in str(error)
     assert "secret" not in repr(error)
 
@@ -160,7 +160,7 @@ async def test_a_proxy_that_is_not_there_is_named_as_the_cause(serve: Serve, ope
     await server.close()
     transport = open_transport(environ={"HTTPS_PROXY": f"http://me:secret@127.0.0.1:{server.port}"})
     error = await fail(transport, "https://api.example/v1")
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert "no connection to the proxy for api.example:443: Connection refused" in str(error)
     assert "NO_PROXY" in str(error)
     assert "secret" not in repr(error)
@@ -264,7 +264,7 @@ async def test_without_it_a_private_authority_is_refused(
     environ = {} if trust_env else {"SSL_CERT_FILE": bundle}
     transport = open_transport(environ=environ, resolve=to_loopback, trust_env=trust_env)
     error = await fail(transport, f"https://api.example:{server.port}/")
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert f"the certificate of api.example:{server.port} is refused: unable to get local issuer" in str(error)
     assert "SSL_CERT_FILE" in str(error)
 
@@ -275,7 +275,7 @@ async def test_a_certificate_for_another_name_is_refused(
     server = await serve(OK, ssl=tls)
     transport = open_transport(environ={"SSL_CERT_FILE": bundle}, resolve=to_loopback)
     error = await fail(transport, f"https://other.example:{server.port}/")
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert "Hostname mismatch" in str(error)
 
 
@@ -283,7 +283,7 @@ async def test_tls_with_a_server_that_speaks_none_is_a_typed_error(open_transpor
     tunnel.end_of_head = b"\x16"  # what TLS begins with
     tunnel.answer = b"HTTP/1.1 400 Bad Request\r\n\r\n"
     error = await fail(open_transport(), f"https://127.0.0.1:{tunnel.port}/")
-    assert type(error) is ProviderConnectionError
+    assert type(error) is ProviderUnreachableError
     assert f"TLS with 127.0.0.1:{tunnel.port} failed: WRONG_VERSION_NUMBER" in str(error)
 
 

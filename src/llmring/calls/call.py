@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
-from llmring.exceptions import AttemptRecord
+from llmring.exceptions import AttemptRecord, LLMRingError
 from llmring.providers.base import BaseLLMProvider
 from llmring.schemas.events import Event
 from llmring.schemas.request import LLMRequest, Timeouts
@@ -32,6 +32,10 @@ class PoolCall(Protocol):
     deadline: float | None
     attempts: list[AttemptRecord]
     retry: RetryPolicy | None
+    paused_s: float
+    has_siblings: bool
+    restarts: bool
+    restart: Any
 
 
 @dataclass(slots=True)
@@ -41,7 +45,10 @@ class Call:
     asked: the request as the caller made it; request: the same with the ring's defaults laid under it.
     started, deadline: the clock's `monotonic()` seconds; deadline None = none.
     extra_params: a ring's defaults for the body; what the request says wins. attempts: candidates that failed so far.
-    fetched: what was got of the request's URLs, for the candidates that take none. retry: None = the ring's.
+    fetched: what was got of the request's URLs, for the candidates that take none. retry: None = the ring's. paused_s: how long it has
+    stood in line while servers asked for a pause. has_siblings: whether there is more than one way that it can go. restarts: whether a
+    stream that breaks off is to be begun anew; restart: by what, once it
+    has begun, given what broke it off.
     """
 
     asked: LLMRequest
@@ -54,6 +61,10 @@ class Call:
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     fetched: dict[str, Fetched] = field(default_factory=dict[str, "Fetched"])
     retry: RetryPolicy | None = None
+    paused_s: float = 0.0
+    has_siblings: bool = False
+    restarts: bool = False
+    restart: Callable[[LLMRingError], Awaitable[Reply]] | None = None
 
 
 class Settle(Protocol):
@@ -79,7 +90,7 @@ class Reply:
     """An answer that has begun. A plain reply is all in `events`; of a stream they reach to the first content, and the rest
     comes from `source`. So whatever fails before the first content fails alike for both, and can still fall over.
 
-    status: None where no HTTP of ours was spoken. raw: the plain reply's JSON text, or what a custom provider gives for it.
+    status, headers: None where no HTTP of ours was spoken. raw: the plain reply's JSON text, or what a custom provider gives for it.
     first_content_at: the clock's `monotonic()` seconds. settle: to be called once when a stream has ended, with what ended it (None:
     its own end); None where nobody wants to hear of it.
     """
@@ -89,10 +100,11 @@ class Reply:
     status: int | None
     request_id: str | None
     warnings: list[str]
-    raw: Any = None
+    raw: Any = field(default=None, repr=False)
     source: EventSource | None = None
     first_content_at: float | None = None
     settle: Settle | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -101,7 +113,7 @@ class PlainCall(Generic[T]):
 
     encode: the request for a model, in its provider's dialect; decode: the reply's body, or what a custom provider gave back.
     ask_custom: the same asked of a custom provider, with the model's name. Each raises what a dialect raises.
-    tokens: about how many it takes, for limits on them.
+    tokens: about how many it takes, for limits on them; used: how many it took, as the reply says, None where it does not.
     """
 
     resolution: Resolution
@@ -114,6 +126,11 @@ class PlainCall(Generic[T]):
     attempts: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     retry: RetryPolicy | None = None
     tokens: int = 0
+    used: Callable[[T], float | None] | None = None
+    paused_s: float = 0.0
+    has_siblings: bool = False
+    restarts: bool = False  # never: there is no stream
+    restart: Any = None
 
 
 @dataclass(slots=True)
@@ -124,7 +141,8 @@ class PlainReply(Generic[T]):
     value: T
     request_id: str | None = None
     warnings: list[str] = field(default_factory=list[str])
-    raw: bytes | None = None
+    raw: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 Send: TypeAlias = "Callable[[Call], Awaitable[Reply]]"

@@ -5,27 +5,31 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
-from llmring.calls.call import Call, PlainCall, PlainReply, Reply, Send, SendTo
+from llmring.calls.attempts import find_usage
+from llmring.calls.call import Call, PlainCall, PlainReply, PoolCall, Reply, Send, SendTo
 from llmring.calls.digest import DigestCheck
 from llmring.calls.drift import DriftCheck
 from llmring.calls.gates import Gates
+from llmring.calls.hedging import hedge_chat
 from llmring.calls.recovery import with_recovery
+from llmring.exceptions import ModelDriftError
 from llmring.resolver import Candidate
 
 T = TypeVar("T")
+AnyCall = TypeVar("AnyCall", bound=PoolCall)
 
-ListRoutes: TypeAlias = Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]
+ListRoutes: TypeAlias = Callable[[AnyCall], tuple[Candidate, ...]]
 
 
-def _as_they_are(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    return candidates
+def _as_they_are(call: PoolCall) -> tuple[Candidate, ...]:
+    return call.resolution.candidates
 
 
 def build_chain(
     exchange: SendTo,
     gates: Gates,
     *,
-    list_routes: ListRoutes = _as_they_are,
+    list_routes: ListRoutes[Call] = _as_they_are,
     drift: DriftCheck | None = None,
     digests: DigestCheck | None = None,
 ) -> Send:
@@ -37,7 +41,7 @@ def build_chain(
     """
     send_to = exchange if drift is None else with_pin(exchange, drift, digests)
     send_to = gates.guard(send_to)
-    send = with_recovery(send_to, gates.board, list_routes)
+    send = with_recovery(send_to, gates.board, list_routes, hedge_chat(gates.board))
     return with_deadline(send)
     # a response cache wraps everything: a hit asks nobody.
 
@@ -46,7 +50,7 @@ def build_plain_chain(
     exchange: Callable[[PlainCall[T], Candidate], Awaitable[PlainReply[T]]],
     gates: Gates,
     *,
-    list_routes: ListRoutes = _as_they_are,
+    list_routes: ListRoutes[PlainCall[T]] = _as_they_are,
     digests: DigestCheck | None = None,
 ) -> Callable[[PlainCall[T]], Awaitable[PlainReply[T]]]:
     """The same for what is not chat: recovery ( gates ( pin ( exchange ))). Its deadline is set where the call is made."""
@@ -75,7 +79,11 @@ def with_pin(send_to: SendTo, drift: DriftCheck, digests: DigestCheck | None) ->
         if candidate.digest is not None and digests is not None:
             await digests.check(candidate, call.deadline)
         reply = await send_to(call, candidate)
-        drift.check(call, reply)
+        try:
+            drift.check(call, reply)
+        except ModelDriftError as error:
+            error.usage = find_usage(call, reply.events)  # an answer that is not taken is paid for all the same
+            raise
         return reply
 
     return send_pinned

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+from llmring.calls.attempts import find_usage
 from llmring.calls.call import Call, PlainCall, PlainReply, Reply
 from llmring.calls.chunks import ChunkDecoder, events_of
 from llmring.calls.exchange import Exchange
@@ -138,8 +139,10 @@ class CustomExchange:
                 if has_content(events):
                     reply.first_content_at = self._clock.monotonic()
                     break
-        except BaseException:
+        except BaseException as error:
             source.close()
+            if isinstance(error, ProviderError):
+                error.usage = find_usage(call, reply.events)
             raise
         reply.warnings = source.decoder.warnings
         return reply

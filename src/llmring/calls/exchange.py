@@ -10,15 +10,17 @@ from typing import Any, TypeVar
 
 import orjson
 
+from llmring.calls.attempts import find_usage
 from llmring.calls.background import finish_job
 from llmring.calls.call import Call, PlainCall, PlainReply, Reply
 from llmring.calls.fitting import fit_request
-from llmring.calls.media import LARGE_BYTES, MediaPlace, MediaStep, weigh
+from llmring.calls.media import LARGE_BYTES, MediaPlace, MediaStep, weigh, without_media
 from llmring.calls.options import lay_under
 from llmring.calls.source import StreamSource, say_who
 from llmring.clock import Clock
 from llmring.exceptions import (
     ConfigurationError,
+    ProviderAuthenticationError,
     ProviderConnectionError,
     ProviderError,
     ProviderResponseError,
@@ -49,7 +51,7 @@ class Exchange:
         self,
         *,
         clock: Clock,
-        find_provider: Callable[[str], BaseLLMProvider],
+        find_provider: Callable[[str, str | None], BaseLLMProvider],
         find_transport: Callable[[BaseLLMProvider], Transport],
         media: MediaStep,
     ) -> None:
@@ -64,7 +66,7 @@ class Exchange:
 
         Raises ConfigurationError for what the dialect cannot say, before any I/O, else a ProviderError that says who.
         """
-        provider = provider or self._find_provider(candidate.ref.provider)
+        provider = provider or self._find_provider(candidate.ref.provider, candidate.credential)
         try:
             return await self._run(call, candidate, provider)
         except ProviderError as error:
@@ -75,7 +77,7 @@ class Exchange:
         self, call: PlainCall[T], candidate: Candidate, provider: BaseLLMProvider | None = None
     ) -> PlainReply[T]:
         """The same for what is not chat."""
-        provider = provider or self._find_provider(candidate.ref.provider)
+        provider = provider or self._find_provider(candidate.ref.provider, candidate.credential)
         try:
             encoded = call.encode(provider, provider.target(candidate.ref.model, candidate.info))
             self._warn_once(encoded.warnings)
@@ -84,7 +86,8 @@ class Exchange:
                 raw = await http.read(clock.until())
                 http.close()
                 value = call.decode(provider, raw)
-                return PlainReply(candidate, value, _request_id(http, provider.scrubber), encoded.warnings, raw)
+                request_id = _request_id(http, provider.scrubber)
+                return PlainReply(candidate, value, request_id, encoded.warnings, raw, http.headers)
 
             return await self._converse(encoded, provider, call.timeout, call.deadline, False, take)
         except ProviderError as error:
@@ -102,27 +105,35 @@ class Exchange:
             request = lay_under(provider.row.defaults, request, call.extra_params)
         target = provider.target(candidate.ref.model, candidate.info)
         dialect = provider.dialect_for(request, candidate.ref.model)
+        notes: list[str] = []
+        # Whichever of its keys, and whoever is asked first.
+        is_first = candidate.ref is call.resolution.candidates[0].ref
+        request = fit_request(request, candidate, target, provider, dialect.name, is_first=is_first, warnings=notes)
+        stream, under = call.stream, call.extra_params
         weight = weigh(request)
         if weight.media:
             place = MediaPlace(provider, target, dialect.name, call.deadline)
-            request = await self._media.prepare(request, weight, place, call.fetched)
+            asked = request
+
+            def check() -> None:
+                """What the dialect has no words for is told before anything is fetched or uploaded."""
+                dialect.encode(without_media(asked), target, stream=stream, under=under)
+
+            request = await self._media.prepare(request, weight, place, call.fetched, check)
             weight = weigh(request)
-        notes: list[str] = []
-        is_first = candidate is call.resolution.candidates[0]
-        request = fit_request(request, candidate, target, provider, dialect.name, is_first=is_first, warnings=notes)
-        if request.provider_options is not None:
-            notes += await provider.prepare(request.provider_options, candidate.ref.model, call.deadline)
-        stream, under = call.stream, call.extra_params
         large = weight.size_bytes > LARGE_BYTES
         if large:
             encoded = await asyncio.to_thread(dialect.encode, request, target, stream=stream, under=under)
         else:
             encoded = dialect.encode(request, target, stream=stream, under=under)
+        if request.provider_options is not None:
+            notes += await provider.prepare(request.provider_options, candidate.ref.model, call.deadline)
         encoded.warnings[:0] = notes
         self._warn_once(encoded.warnings)
 
         async def take(http: HTTPReply, clock: ReplyClock) -> Reply:
             reply = Reply(candidate, [], http.status, _request_id(http, provider.scrubber), encoded.warnings)
+            reply.headers = http.headers
             if call.stream and not _is_json(http, dialect.stream_type):
                 await self._begin_stream(call, reply, http, clock, provider, dialect)
                 return reply
@@ -177,6 +188,7 @@ class Exchange:
         # The body first: where it fails, no local variable of a frame holds a key yet.
         data = await asyncio.to_thread(_render, encoded.body) if large else _render(encoded.body)
         http_request = _http_request(encoded, provider, data)
+        sent_key = provider.sent_key
         timeouts = effective_timeouts(timeout, local=provider.row.local)
         clock = ReplyClock(timeouts, started=self._clock.monotonic(), deadline=deadline, stream=stream)
         transport = self._find_transport(provider)
@@ -191,14 +203,19 @@ class Exchange:
             return await take(http, clock)
         except BaseException as error:
             failure = clock.error() if isinstance(error, TimeoutError) else error
+            if isinstance(failure, ProviderAuthenticationError) and provider.has_changed_key(sent_key):
+                failure.outdated = failure.retryable = True
             if http is not None:
                 http.close()
                 if isinstance(failure, ProviderError):
                     # Ours is cleaned and scrubbed; the dialect reads the header as it came.
                     failure.request_id = _request_id(http, provider.scrubber)
-            if failure is not error:
-                raise failure from None
-            raise
+            try:
+                if failure is not error:
+                    raise failure from None
+                raise
+            finally:
+                del failure  # its traceback holds this frame
 
     def _warn_once(self, warnings: list[str]) -> None:
         """Every response lists its warnings; the log has each of them once."""
@@ -248,15 +265,17 @@ class Exchange:
             clock,
             self._clock,
             tell,
+            logprobs=bool(call.request.logprobs),
         )
-        while True:
-            events = await source.read()
-            if events is None:
-                break
-            reply.events += events
-            if has_content(events):
-                reply.first_content_at = self._clock.monotonic()
-                break
+        try:
+            while (events := await source.read()) is not None:
+                reply.events += events
+                if has_content(events):
+                    reply.first_content_at = self._clock.monotonic()
+                    break
+        except ProviderError as error:
+            error.usage = find_usage(call, reply.events)
+            raise
         reply.source = source
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from llmring.calls.options import Defaults, provider_layer, request_layer
 from llmring.calls.pinned import PinnedParameters
+from llmring.calls.routes import Routes
 from llmring.providers.roster import Roster
 from llmring.registry.facts import describe_model, find_standing, name_source
 from llmring.registry.layers import lay_over
@@ -24,6 +25,7 @@ def explain_call(
     *,
     now: float,
     find_facts: Callable[[str], ModelInfo | None],
+    routes: Routes,
 ) -> dict[str, Any]:
     """The pool with who has a key and what is known of each model, and each option's layer, as JSON data.
 
@@ -34,12 +36,20 @@ def explain_call(
     layers = request_layer(request) if defaults is None else defaults.layers(request)
     layers = dict(sorted((layers | alias_layer).items()))
     members: list[dict[str, Any]] = []
+    chosen = routes.explain(resolution, request)
+    preferred: str | None = chosen["preferred"]
+    weights: list[float] | None = None if preferred is not None else chosen["weights"]
     has_first = False
-    for candidate in resolution.candidates:
+    for place, candidate in enumerate(resolution.candidates):
         has_credential, why = roster.explain_credential(candidate.ref.provider)
         role = "passed over" if not has_credential else "stands by" if has_first else "tried first"
+        if has_credential and preferred is not None:
+            role = "tried first" if str(candidate.ref) == preferred else "stands by"
+        elif has_credential and weights is not None and weights[place]:
+            role = f"tried first in {weights[place] / sum(weights):.0%} of calls"
         has_first = has_first or has_credential
         told: dict[str, Any] = {"model": str(candidate.ref), "credential": has_credential, "why": why, "role": role}
+        told["keys"] = roster.describe_keys(candidate.ref.provider)
         told["effort"] = candidate.effort
         told["requested"] = candidate.requested
         told["digest"] = candidate.digest
@@ -48,6 +58,7 @@ def explain_call(
     return {
         "on_drift": resolution.on_drift,
         "successor": _tell_successor(resolution),
+        **chosen,
         "candidates": members,
         "options": {name: {"value": value, "layer": layer} for name, (value, layer) in layers.items()},
     }

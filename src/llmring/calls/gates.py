@@ -4,20 +4,22 @@ it may, and each that went reports once how it ended, however it ended.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from llmring.calls.answer import estimate_prompt_tokens
 from llmring.calls.call import Call, PlainCall, PlainReply, PoolCall, Reply, SendTo
-from llmring.calls.queue import Queue
-from llmring.exceptions import CircuitBreakerError
+from llmring.calls.queue import Queue, Turns
+from llmring.exceptions import CircuitBreakerError, ProviderError, ProviderRateLimitError, ProviderUnreachableError
 from llmring.resilience.board import Board
 from llmring.resilience.breaker import BreakerState, Scope, Transition
 from llmring.resilience.deadline import deadline_passed
+from llmring.resilience.lease import SharedQuota
 from llmring.resilience.target import Permit, Refusal, Target
 from llmring.resolver import Candidate
 from llmring.schemas.events import Event, UsageReported
+from llmring.wire.rate_headers import find_used_up, read_limits
 
 T = TypeVar("T")
 
@@ -29,6 +31,8 @@ class Gates:
         self.board = board
         self._clock = board.clock
         self._queues: dict[Target, Queue] = {}  # of targets that had somebody wait
+        self._turns = None if board.quota is None else Turns(board.quota, self._clock)
+        board.moved_by_hand = self._look_at_lines
 
     def guard(self, send_to: SendTo) -> SendTo:
         """A function like the one given, which raises CircuitBreakerError instead of asking a target that rests."""
@@ -37,17 +41,24 @@ class Gates:
             target = self.board.find(candidate.ref.provider, candidate.credential, candidate.ref.model)
             permit = self._pass(target)
             if permit is None:
-                permit = await self._wait(call, target, estimate_call_tokens(call) if target.quota.counts_tokens else 0)
+                permit = await self._wait(call, target, self._estimate(call, target))
             try:
                 reply = await send_to(call, candidate)
             except BaseException as error:
                 self._leave(target, permit, error)
                 raise
+            headers = reply.headers
+            if headers is not None:
+                pause_s = find_used_up(headers)
+                if pause_s is not None or not target.quota.is_free:
+                    self._learn(target, headers, pause_s)
             if reply.source is not None:
                 target.begin(permit, self._clock.monotonic())
                 reply.settle = partial(self._leave, target, permit)
             else:
-                self._leave(target, permit, None, _used(reply.events) if target.quota.counts_tokens else None)
+                if (call.retry or self.board.retry).hedge:
+                    target.whole.add(self._clock.monotonic() - permit.started)
+                self._leave(target, permit, None, None if permit.place is None else _used(reply.events))
             return reply
 
         return send_guarded
@@ -67,7 +78,14 @@ class Gates:
             except BaseException as error:
                 self._leave(target, permit, error)
                 raise
-            self._leave(target, permit, None)
+            headers = reply.headers
+            if headers is not None:
+                pause_s = find_used_up(headers)
+                if pause_s is not None or not target.quota.is_free:
+                    self._learn(target, headers, pause_s)
+            self._leave(
+                target, permit, None, call.used(reply.value) if permit.place is not None and call.used else None
+            )
             return reply
 
         return send_guarded
@@ -85,28 +103,81 @@ class Gates:
         """Waits in line. Raises CircuitBreakerError where a gate is shut, ProviderRateLimitError for what never fits, and
         DeadlineExceededError."""
         self._check(target)
+        self._check_size(target, tokens)
         queue = self._queues.get(target)
         if queue is None:
-            queue = self._queues[target] = Queue(target.quota, self._clock)
+            queue = self._queues[target] = Queue(target.quota, self._clock, self._turns)
+            if isinstance(target.quota, SharedQuota):
+                target.quota.watch(queue.changed)
         policy = call.retry or self.board.retry
-        try:
-            has_place = await queue.enter(
-                tokens,
-                deadline=call.deadline,
-                leaves_on_pause=len(call.resolution.candidates) > 1,
-                most_pause_s=policy.max_rate_limit_wait_s,
-            )
-        except TimeoutError:
-            raise deadline_passed() from None
-        if not has_place:
-            raise refused(target, target.refusal(self._clock.monotonic()), self._clock.monotonic())
-        try:
-            self._check(target)  # what was open when it began to wait may be shut by now
-        except CircuitBreakerError:
-            target.quota.give_back(tokens)
-            queue.wake()
-            raise
-        return target.admit(self._clock.monotonic(), tokens)
+        has_siblings = call.has_siblings
+        again = False
+        while True:
+            # What servers' pauses come to while it stands there: the end of the present one, and all that begin.
+            paused_s = max(0.0, target.quota.paused_until - self._clock.monotonic()) - queue.paused_s
+            try:
+                place = await queue.enter(
+                    tokens,
+                    deadline=call.deadline,
+                    leaves_on_pause=has_siblings,
+                    most_pause_s=policy.max_rate_limit_wait_s - call.paused_s,
+                    again=again,
+                )
+            except TimeoutError:
+                raise deadline_passed() from None
+            call.paused_s += max(0.0, paused_s + queue.paused_s)
+            now = self._clock.monotonic()
+            refusal = target.refusal(now)
+            if place is None:
+                raise refused(target, refusal, now)
+            if refusal is None:
+                return target.admit(now, place)
+            # What was open when it began to wait may be shut by now; a pause may have begun since its turn came, a moment ago.
+            queue.give_back(place)
+            if refusal.scope is not Scope.QUOTA or has_siblings:
+                raise refused(target, refusal, now)
+            again = True
+
+    def _look_at_lines(self) -> None:
+        """A gate may have moved: before one that is shut, nobody stands in line who could go elsewhere."""
+        now = self._clock.monotonic()
+        for target, queue in self._queues.items():
+            if len(queue):
+                refusal = target.refusal(now)
+                if refusal is not None and refusal.scope is not Scope.QUOTA:
+                    queue.gate_shut()
+                else:
+                    queue.wake()
+
+    def _estimate(self, call: Call, target: Target) -> int:
+        """Nothing where nobody asks."""
+        if target.quota.counts_tokens or (self.board.quota is not None and self.board.quota.counts_tokens):
+            return estimate_call_tokens(call)
+        return 0
+
+    def _check_size(self, target: Target, tokens: float) -> None:
+        for quota, where in ((target.quota, "limits"), (self.board.quota, "ring_limits")):
+            most = None if quota is None else quota.limits.tokens_per_minute
+            if most is not None and tokens > most:
+                raise ProviderRateLimitError(
+                    f"the request is some {tokens:.0f} tokens, and tokens_per_minute is {most:g}: it would never be sent",
+                    provider=target.provider,
+                    model=target.model_name,
+                    retryable=False,
+                    hint=f"raise RateLimits.tokens_per_minute in LLMRing({where}=…), or lower max_tokens",
+                )
+
+    def _learn(self, target: Target, headers: Mapping[str, str], pause_s: float | None) -> None:
+        """What a good reply tells of what is left: the next call waits instead of being refused."""
+        if pause_s is not None:
+            now = self._clock.monotonic()
+            if target.pause(now, pause_s, "the server's headers say that nothing is left"):
+                self._tell_pause(target, now)
+                queue = self._queues.get(target)
+                if queue is not None:
+                    queue.pause_began()
+        if target.quota.has_rates:
+            target.quota.heed(*read_limits(headers))
 
     def _check(self, target: Target) -> None:
         now = self._clock.monotonic()
@@ -120,10 +191,15 @@ class Gates:
         quota = target.quota
         paused_until = quota.paused_until
         now = self._clock.monotonic()
+        place = permit.place
+        if place is not None and used_tokens is None and error is not None and _cost_nothing(error):
+            used_tokens, place.estimate = 0.0, 0.0  # which says nothing of estimates
         target.leave(permit, error, now, used_tokens)
         if quota.paused_until > paused_until:
             self._tell_pause(target, now)
         if self._queues:
+            if error is not None:
+                self._look_at_lines()
             queue = self._queues.get(target)
             if queue is not None:
                 if quota.paused_until > paused_until:
@@ -132,6 +208,10 @@ class Gates:
                     queue.wake()
                 elif quota.is_free:
                     del self._queues[target]
+        together = self.board.quota
+        if place is not None and together is not None and self._turns is not None:
+            together.settle(place.reserved_together, used_tokens, now, place.estimate)
+            self._turns.wake()
 
     def _tell_pause(self, target: Target, now: float) -> None:
         quota = target.quota
@@ -139,7 +219,7 @@ class Gates:
         self.board.tell(
             Transition(
                 Scope.QUOTA,
-                target.name,
+                target.shown_name,
                 BreakerState.CLOSED,
                 BreakerState.OPEN,
                 quota.pause_reason,
@@ -153,6 +233,13 @@ def estimate_call_tokens(call: Call) -> int:
     """In and out, before it is sent: a token per four bytes, and what the answer may come to at most; half a thousand where nothing
     says so. What was used settles it."""
     return estimate_prompt_tokens(call.request) + (call.request.max_tokens or 500)
+
+
+def _cost_nothing(error: BaseException) -> bool:
+    """Whether a request was refused, or never arrived: no model has worked on it."""
+    return isinstance(error, ProviderUnreachableError) or (
+        isinstance(error, ProviderError) and error.status is not None and 400 <= error.status < 500
+    )
 
 
 def _used(events: Sequence[Event]) -> int | None:

@@ -117,13 +117,17 @@ class MediaStep:
         weight: Weight,
         place: MediaPlace,
         fetched: dict[str, Fetched],
+        check: Callable[[], object],
     ) -> LLMRequest:
-        """The request, or a copy with its parts replaced. fetched: what was fetched for the same call before; added to.
+        """The request, or a copy with its parts replaced. fetched: what was fetched for the same call before; added to. check: called
+        before anything is fetched or uploaded; what it raises is raised.
 
         Raises ConfigurationError for what cannot be read or fetched, ProviderError for an upload that failed,
         DeadlineExceededError.
         """
         replaced: _Replaced = {}
+        if any(part.url is not None and not _takes_url(part, place.target) for part in weight.media):
+            check()
         for part in weight.media:
             if part.file_id is not None:
                 self._refuse_foreign(part.file_id, place)
@@ -133,7 +137,7 @@ class MediaStep:
                 replaced[id(part)] = await self._fetch(part, place.deadline, fetched)
         rules = place.provider.row.files
         if rules is not None and place.dialect in rules.dialects:
-            await self._upload(weight, replaced, place, rules)
+            await self._upload(weight, replaced, place, rules, check)
         return _with_parts(request, replaced) if replaced else request
 
     def _refuse_foreign(self, file_id: str, place: MediaPlace) -> None:
@@ -189,9 +193,13 @@ class MediaStep:
 
     # Uploads
 
-    async def _upload(self, weight: Weight, replaced: _Replaced, place: MediaPlace, rules: FileRules) -> None:
+    async def _upload(
+        self, weight: Weight, replaced: _Replaced, place: MediaPlace, rules: FileRules, check: Callable[[], object]
+    ) -> None:
         files = [replaced.get(id(part), part) for part in weight.media]
         chosen = _choose(weight, replaced, files, rules, self._strategy)
+        if chosen:
+            check()
         for part, file in zip(weight.media, files, strict=True):
             if any(file is one for one in chosen):
                 assert isinstance(file, FilePart)
@@ -259,6 +267,12 @@ def _file_of(part: FilePart, url: str, found: Fetched) -> FilePart:
     return FilePart(
         data=found.body, media_type=kind, filename=part.filename or (name and name[:200]), citations=part.citations
     )
+
+
+def without_media(request: LLMRequest) -> LLMRequest:
+    """The same request with a word in place of each image and file: what else its dialect has no words for shows without them."""
+    stand_in: Any = TextPart(text="media")
+    return _with_parts(request, {id(part): stand_in for part in weigh(request).media})
 
 
 def _with_parts(request: LLMRequest, replaced: _Replaced) -> LLMRequest:

@@ -104,7 +104,22 @@ def embedding_call(
         reply = EmbeddingReply(response.embeddings, response.model, read_usage(response.usage), response.response_id)
         return _check_vectors(reply, len(inputs), options.dimensions)
 
-    return PlainCall(resolution, encode, decode, ask_custom, started, timeout=options.timeout)
+    return PlainCall(
+        resolution,
+        encode,
+        decode,
+        ask_custom,
+        started,
+        timeout=options.timeout,
+        retry=options.retry,
+        tokens=_estimate_tokens(inputs),
+        used=lambda reply: None if reply.usage is None else reply.usage.prompt_tokens,
+    )
+
+
+def _estimate_tokens(texts: Iterable[str]) -> int:
+    """One for four bytes, rounded up."""
+    return -(-sum(len(text.encode("utf-8", "surrogatepass")) for text in texts) // 4)
 
 
 def _check_vectors(reply: EmbeddingReply, wanted: int, dimensions: int | None) -> EmbeddingReply:
@@ -136,7 +151,7 @@ def finish_embedding(
     candidate, value = reply.candidate, reply.value
     usage = value.usage
     if usage is None:
-        usage = Usage(-(-sum(len(text.encode("utf-8", "surrogatepass")) for text in inputs) // 4), estimated=True)
+        usage = Usage(_estimate_tokens(inputs), estimated=True)
     charge(usage, candidate.info)
     return EmbeddingResponse(
         embeddings=value.embeddings,
@@ -167,7 +182,18 @@ def token_count_call(
         raise NotSupportedError(f"provider {provider.name} counts no tokens", hint=_who_can(_counts))
 
     deadline = None if request.deadline is None else started + request.deadline
-    return PlainCall(resolution, encode, decode, ask_custom, started, timeout=request.timeout, deadline=deadline)
+    # No tokens to reserve: vendors count the requests of this endpoint, and apart from chat's.
+    # https://platform.claude.com/docs/en/build-with-claude/token-counting#pricing-and-rate-limits (2026-11-21)
+    return PlainCall(
+        resolution,
+        encode,
+        decode,
+        ask_custom,
+        started,
+        timeout=request.timeout,
+        deadline=deadline,
+        retry=request.retry,
+    )
 
 
 def finish_token_count(reply: PlainReply[int]) -> TokenCount:
@@ -197,7 +223,14 @@ def rerank_call(resolution: Resolution, request: RerankRequest, started: float) 
     async def ask_custom(provider: Provider, model: str) -> RerankReply:
         raise NotSupportedError(f"provider {provider.name} ranks no documents", hint=_who_can(_ranks))
 
-    return PlainCall(resolution, encode, decode, ask_custom, started)
+    return PlainCall(
+        resolution,
+        encode,
+        decode,
+        ask_custom,
+        started,
+        tokens=_estimate_tokens((request.query, *request.documents)),
+    )
 
 
 def finish_rerank(

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
+from llmring.calls.pace import Pace
 from llmring.clock import Clock
-from llmring.exceptions import DeadlineExceededError, LLMRingError, ProviderError, StreamInterruptedError
+from llmring.exceptions import (
+    DeadlineExceededError,
+    LLMRingError,
+    ProviderError,
+    StreamInterruptedError,
+)
 from llmring.resilience.deadline import ReplyClock
 from llmring.resolver import Candidate
 from llmring.schemas.events import Event, has_content
@@ -21,7 +27,7 @@ LAST_BYTES_S = 0.25
 class StreamSource:
     """The bytes of a stream as events, under the reply's clocks."""
 
-    __slots__ = ("_clock", "_decoder", "_ended", "_http", "_monotonic", "_say_who")
+    __slots__ = ("_clock", "_decoder", "_ended", "_http", "_monotonic", "_pace", "_say_who")
 
     def __init__(
         self,
@@ -30,6 +36,8 @@ class StreamSource:
         clock: ReplyClock,
         system: Clock,
         say_who: Callable[[ProviderError], None],
+        *,
+        logprobs: bool = False,
     ) -> None:
         self._http = http
         self._decoder = decoder
@@ -37,6 +45,7 @@ class StreamSource:
         self._monotonic = system.monotonic
         self._say_who = say_who
         self._ended = False
+        self._pace = Pace(clock.started, logprobs=logprobs)
 
     async def read(self) -> list[Event] | None:
         """The events of the next bytes; None at the end."""
@@ -47,12 +56,16 @@ class StreamSource:
             await self._end()
             return None
         clock = self._clock
-        clock.resume(self._monotonic())
+        now = self._monotonic()
+        if self._pace.is_in_doubt:
+            self._pace.check(now)
+        clock.resume(now)
         data = await self._http.read_some(clock.until())
         if not data:
             self.close()
             return self._decoder.close()
         events = self._decoder.feed(data)
+        self._pace.add(data, events)
         if has_content(events):
             clock.heard_content(self._monotonic())
         else:
@@ -84,10 +97,13 @@ class StreamSource:
     def _interrupt(self, cause: ProviderError) -> NoReturn:
         self._say_who(cause)
         error = interruption(cause)
-        if error is cause:
-            raise cause from None
-        self._say_who(error)
-        raise error from cause
+        try:
+            if error is cause:
+                raise cause from None
+            self._say_who(error)
+            raise error from cause
+        finally:
+            del error, cause  # their tracebacks hold this frame
 
     def close(self) -> None:
         self._ended = True
@@ -95,13 +111,17 @@ class StreamSource:
 
 
 def say_who(error: ProviderError, candidate: Candidate, scrubber: Scrubber) -> None:
-    """Puts names to an error, and takes secrets out of what a server wrote into it."""
+    """Puts names to an error, and takes secrets out of what a server wrote into it, and out of where it was raised: the frames of who
+    read the reply hold all of it, and error reporters print what a frame holds."""
     error.provider = error.provider or candidate.ref.provider
     error.model = error.model or candidate.ref.model
     error.message = scrubber.scrub_text(error.message)
     error.args = (error.message,)
     error.code = error.code and scrubber.scrub_text(error.code)
     error.request_id = error.request_id and scrubber.scrub_text(error.request_id)
+    error.__traceback__ = None
+    if error.__suppress_context__:
+        error.__context__ = None  # what came before it was not to be told; a parser's error holds what it parsed
 
 
 def interruption(cause: ProviderError) -> ProviderError:

@@ -7,9 +7,11 @@ from types import AsyncGeneratorType, TracebackType
 from typing import Any, cast
 
 from llmring.calls.answer import chunk_of, describe, finish, last_chunks
-from llmring.calls.call import Call, EventSource, Send
+from llmring.calls.attempts import correct_usage, note_attempt
+from llmring.calls.call import Call, EventSource, Reply, Send
 from llmring.clock import Clock
-from llmring.exceptions import DeadlineExceededError, StreamInterruptedError
+from llmring.exceptions import DeadlineExceededError, LLMRingError, StreamInterruptedError
+from llmring.resilience.fallback import with_attempts
 from llmring.schemas.fold import Fold
 from llmring.schemas.response import LLMResponse, StreamChunk, StreamEventType
 
@@ -80,37 +82,92 @@ async def _run(
 ) -> AsyncGenerator[StreamChunk, None]:
     call.started = clock.monotonic()
     reply = await send(call)
-    events, source = reply.events, reply.source
-    state.source = source
-    folding = Fold()
-    model, hide_thinking = reply.candidate.ref.model, call.request.hide_thinking
-    ended_by: BaseException | None = None
-    try:
-        if state.ended:
-            raise StreamInterruptedError("the stream was closed while it was beginning")
-        while events is not None:
-            now = clock.now()
-            for event in events:
-                folding.add(event)
-                chunk = chunk_of(event, folding, call.request, model, now)
-                if chunk is not None and not (hide_thinking and chunk.type is StreamEventType.REASONING):
-                    yield chunk
-            events = None if source is None else await source.next_events()
-    except (StreamInterruptedError, DeadlineExceededError) as error:
-        error.partial = describe(call, reply, folding, clock.monotonic())
-        error.partial.finish_reason = "error"
-        ended_by = error
-        raise
-    except BaseException as error:
-        ended_by = error  # the reader has left, or was cancelled
-        raise
-    finally:
-        if source is not None:
-            source.close()
-        if reply.settle is not None:
-            reply.settle(ended_by, folding.tokens_used)
+    hide_thinking = call.request.hide_thinking
+    notice: StreamChunk | None = None
+    while True:
+        # Nothing may come between getting a reply and this `try`: whoever has one owes its end to the gates.
+        events, source = reply.events, reply.source
+        state.source = source
+        folding = Fold()
+        model = reply.candidate.ref.model
+        ended_by: BaseException | None = None
+        broken: StreamInterruptedError | None = None
+        try:
+            if state.ended:
+                raise StreamInterruptedError("the stream was closed while it was beginning")
+            if notice is not None:
+                yield notice
+            while events is not None:
+                now = clock.now()
+                for event in events:
+                    folding.add(event)
+                    chunk = chunk_of(event, folding, call.request, model, now)
+                    if chunk is not None and not (hide_thinking and chunk.type is StreamEventType.REASONING):
+                        yield chunk
+                events = None if source is None else await source.next_events()
+        except (StreamInterruptedError, DeadlineExceededError) as error:
+            ended_by = error
+            error.partial = describe(call, reply, folding, clock.monotonic())
+            error.partial.finish_reason = "error"
+            error.usage = correct_usage(call, error.partial, reply.candidate)
+            if call.restart is None or state.ended or not isinstance(error, StreamInterruptedError):
+                note_attempt(call, reply.candidate, error, clock.monotonic() - call.started)
+                with_attempts(error, call.attempts)
+                raise
+            broken = error
+        except BaseException as error:
+            ended_by = error  # the reader has left, or was cancelled
+            raise
+        finally:
+            try:
+                if source is not None:
+                    source.close()
+            finally:
+                if reply.settle is not None:
+                    # Where our own side closed it, the broken connection is nobody's fault.
+                    reply.settle(GeneratorExit() if state.ended else ended_by, folding.tokens_used)
+                ended_by = None  # its traceback holds this frame
+                if broken is None:
+                    call.restart = None  # which holds the call in turn
+        if broken is None:
+            break
+        try:
+            reply = await _begin_anew(call, broken)
+            notice = _restart_notice(reply, broken, clock.now())
+        except BaseException:
+            call.restart = None
+            raise
+        finally:
+            broken = None
     state.response = response = finish(call, reply, folding, clock.monotonic())
     if finished is not None:
         finished(response)
     for chunk in last_chunks(response, clock.now()):
         yield chunk
+
+
+async def _begin_anew(call: Call, broken: StreamInterruptedError) -> Reply:
+    """Another stream in the place of the one that broke off. Where there is none, the caller is told of what it has seen break."""
+    assert call.restart is not None
+    try:
+        return await call.restart(broken)
+    except LLMRingError as error:
+        if isinstance(error, DeadlineExceededError):
+            error.partial = broken.partial
+            raise
+        broken.attempts = tuple(call.attempts)
+        if error is broken:
+            raise
+        raise broken from error
+    finally:
+        del broken
+
+
+def _restart_notice(reply: Reply, broken: StreamInterruptedError, now: float) -> StreamChunk:
+    data = {
+        "event": "restart",
+        "from": f"{broken.provider}:{broken.model}",
+        "to": str(reply.candidate.ref),
+        "reason": broken.message,
+    }
+    return StreamChunk(StreamEventType.META, data=data, model=reply.candidate.ref.model, timestamp=now)

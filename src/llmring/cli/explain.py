@@ -62,6 +62,8 @@ def _write_head(explained: dict[str, Any], asked: str) -> None:
     if successor is not None:
         which, day = ("since", successor["until"]) if successor["serves"] else ("from", successor["until"])
         lines.append(("successor", f"{', '.join(successor['then'])} ({which} {day})"))
+    if explained["weights"] is not None:
+        lines.append(("weights", ", ".join(f"{weight:g}" for weight in explained["weights"])))
     if explained["on_drift"] not in (None, "warn"):
         lines.append(("on drift", _ON_DRIFT[explained["on_drift"]]))
     lines += _options(explained["options"])

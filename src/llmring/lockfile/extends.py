@@ -30,7 +30,7 @@ def read_package_lock(row: ExtendedPackage, source: str) -> Lock:
     where = f"{source}: extended package {row.package!r}"
     try:
         distribution = metadata.distribution(row.package)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # ValueError: no name at all
         raise LockfileError(f"{where} is not installed", hint="install it, or remove it from the manifest") from None
     path = _find(distribution, where)
     data = read_lock_bytes(path, MAX_PACKAGE_LOCK_BYTES)
@@ -51,7 +51,7 @@ def find_package_lock(package: str, source: str) -> ExtendedPackage:
     where = f"{source}: extended package {package!r}"
     try:
         distribution = metadata.distribution(package)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):  # ValueError: no name at all
         raise LockfileError(f"{where} is not installed", hint="install it, or remove it from the manifest") from None
     data = read_lock_bytes(_find(distribution, where), MAX_PACKAGE_LOCK_BYTES)
     parse_lock(data, f"{package}:{LOCK_NAME}", max_bytes=MAX_PACKAGE_LOCK_BYTES)
@@ -72,7 +72,10 @@ def _find(distribution: Distribution, where: str) -> Path:
         names = ", ".join(sorted(str(file) for file in nearest))
         raise LockfileError(f"{where} ships more than one lockfile: {names}")
     root = os.path.realpath(str(distribution.locate_file("")))
-    real = os.path.realpath(str(nearest[0].locate()))
+    try:
+        real = os.path.realpath(str(nearest[0].locate()))
+    except ValueError:  # a name with NUL
+        raise LockfileError(f"{where}: its RECORD names a {LOCK_NAME} that no file can be") from None
     if not Path(real).is_relative_to(root):
         raise LockfileError(f"{where}: {nearest[0]} lies outside of the folder that it is installed in")
     return Path(real)

@@ -121,6 +121,10 @@ def install_driver(directory: Path, program: str) -> tuple[Path, bool]:
         if done.returncode:
             raise LockfileError(f"git config: {done.stderr.decode(errors='replace').strip()[:200]}")
     path = Path(top.stdout.decode().rstrip("\n")) / ATTRIBUTES
+    if path.is_symlink():
+        # It would be written to wherever a repository, which may be anybody's, has it lead. git reads none either, since 2.32:
+        # https://github.com/git/git/blob/master/Documentation/RelNotes/2.32.0.txt (2026-11-21)
+        raise LockfileError(f"{path} is a link, which git does not follow", hint="make it a file")
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         if ATTRIBUTE in text.splitlines():

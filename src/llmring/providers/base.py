@@ -84,12 +84,21 @@ def _fits_header(key: Secret) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderKey:
+    """One of several keys: the variable that holds it, and how much of the calls it is to take; weight None: they are taken in order."""
+
+    variable: str
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderRow:
     """One provider of `providers/table.py`, or one that a user declared.
 
     dialect: a name of `wire/table.py`. base_url: what the dialect's paths are put behind; sent as it is.
     key_variables: environment variables that may hold the key, in order; empty for a provider that needs none. placeholder_key: sent
     where there is no key, by a provider that needs none but wants to be sent one.
+    keys: where there are several, each with gates of its own; key_variables are theirs then.
     auth: "bearer", "none", "header:NAME" for a key in a header of its own, or a recipe of `providers/auth`: used where there is no
     key. key_auth: auth by key variable, where it is another than `auth`.
     base_url_variable: overrides base_url; read_base_url: how its value is read. find_base_url: makes the base URL of environment
@@ -108,6 +117,7 @@ class ProviderRow:
     dialect: str
     base_url: str
     key_variables: tuple[str, ...] = ()
+    keys: tuple[ProviderKey, ...] = ()
     placeholder_key: str | None = None
     auth: str = "bearer"
     key_auth: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -360,6 +370,20 @@ class BaseLLMProvider:
             value = value or self.row.placeholder_key
             key = None if value is None else Secret(value)
         return key, "bearer" if auth in RECIPES else auth
+
+    @property
+    def sent_key(self) -> object:
+        """What the headers that were made last were made of: another one, another key."""
+        return self._headers_made_of
+
+    def has_changed_key(self, sent_key: object) -> bool:
+        """Whether the key is another one by now than when `sent_key` was read."""
+        return self.signer is None and self._find_key() != sent_key
+
+    def key_mark(self) -> object:
+        """Something that changes when the key does, and tells nothing of it; None where no key is sent."""
+        key = None if self.signer is not None else self._find_key()[0]
+        return None if key is None else hash(key)
 
     def headers(self) -> Mapping[str, str]:
         """Headers of every request to this provider, the key among them. Raises MissingCredentialError, and

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -22,7 +23,7 @@ import tomli
 from llmring import env
 from llmring.exceptions import ConfigurationError
 from llmring.providers.auth.base import TokenProvider
-from llmring.providers.base import BaseLLMProvider, Caller, ProviderRow, normalize_base_url
+from llmring.providers.base import BaseLLMProvider, Caller, ProviderKey, ProviderRow, normalize_base_url
 from llmring.providers.lmstudio import LMStudioProvider
 from llmring.providers.table import PROVIDERS
 from llmring.schemas.model_ref import PROVIDER_NAME
@@ -49,6 +50,8 @@ class ProviderOptions:
     base_url: default, the known provider's; needed for a new one.
     dialect: default, the known provider's; "openai_chat" for a new one.
     api_key: in code only; files name the variable that holds it. key_variable: that variable.
+    keys: several of them, in the order to try: where one is refused or used up, the next is taken. With
+    {"variable": "NAME", "weight": 2} each call draws which comes first. Each has gates and limits of its own.
     token_provider: in code only, a function that gives a bearer token at each call, async or not, such as azure.identity's
     get_bearer_token_provider.
     auth: "bearer" (default), "none", or "header:NAME".
@@ -65,6 +68,7 @@ class ProviderOptions:
     dialect: str | None = None
     api_key: str | Secret | None = field(default=None, repr=False)
     key_variable: str | None = None
+    keys: Sequence[str | Mapping[str, Any]] = ()
     token_provider: TokenProvider | None = field(default=None, repr=False)
     auth: str | None = None
     extra_headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -108,6 +112,7 @@ _TYPES: Mapping[str, Any] = {
     "api_key": (str, Secret),
     "token_provider": Callable,
     "extra_headers": Mapping,
+    "keys": (list, tuple),
     "local": bool,
     "max_tokens": int,
     "default_temperature": (int, float),
@@ -131,7 +136,11 @@ def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust)
         raise ConfigurationError(f"{where}: api_key and token_provider were both given", hint="give one of them")
     if options.api_key is not None and trust in (Trust.USER, Trust.REPOSITORY):
         raise ConfigurationError(f"{where}: api_key stands in a file", hint='name its variable: key_variable = "…"')
-    row = _make_row(known, name, options, trust, where)
+    keys = _read_keys(options, where)
+    if trust is Trust.REPOSITORY:
+        for key in keys:
+            _check_repository_key(name, key.variable, where)
+    row = _make_row(known, name, options, keys, trust, where)
     return DeclaredProvider(
         row=row,
         base_url=None if options.base_url is None else row.read_base_url(options.base_url),
@@ -172,7 +181,51 @@ def _read_options(given: Mapping[str, Any], where: str) -> ProviderOptions:
     return ProviderOptions(**dict(given))
 
 
-def _make_row(known: ProviderRow | None, name: str, options: ProviderOptions, trust: Trust, where: str) -> ProviderRow:
+def _read_keys(options: ProviderOptions, where: str) -> tuple[ProviderKey, ...]:
+    """Those of `keys`. Raises ConfigurationError; what stands where a name was meant may be a key, so it is not told."""
+    if isinstance(options.keys, str):
+        raise ConfigurationError(f"{where}: keys is one text", hint='a list: keys = ["NAME_OF_A_VARIABLE", …]')
+    rivals = {
+        "api_key": options.api_key,
+        "key_variable": options.key_variable,
+        "token_provider": options.token_provider,
+    }
+    given = [name for name, value in rivals.items() if value is not None]
+    if options.keys and (given or options.auth == "none"):
+        raise ConfigurationError(
+            f"{where}: keys stands beside {given[0] if given else 'auth none'}", hint="give one of them"
+        )
+    keys: list[ProviderKey] = []
+    for number, item in enumerate(options.keys):
+        fields: Mapping[str, Any] = {"variable": item} if isinstance(item, str) else item
+        if not isinstance(fields, Mapping) or not {"variable"} <= fields.keys() <= {"variable", "weight"}:  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
+            raise ConfigurationError(
+                f"{where}: keys[{number}] is none", hint='"NAME_OF_A_VARIABLE", or {"variable": …, "weight": …}'
+            )
+        variable, weight = fields["variable"], fields.get("weight")
+        if not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
+            raise ConfigurationError(
+                f"{where}: keys[{number}] is no name of a variable", hint="keys themselves are not written here"
+            )
+        is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if weight is not None and not (is_number and math.isfinite(weight) and weight > 0):
+            raise ConfigurationError(f"{where}: keys[{number}]: weight {weight!r}", hint="a number above 0")
+        keys.append(ProviderKey(variable, weight))
+    if len({key.variable for key in keys}) < len(keys):
+        raise ConfigurationError(f"{where}: keys names a variable twice")
+    if any(key.weight is not None for key in keys):
+        return tuple(ProviderKey(key.variable, 1.0 if key.weight is None else key.weight) for key in keys)
+    return tuple(keys)
+
+
+def _make_row(
+    known: ProviderRow | None,
+    name: str,
+    options: ProviderOptions,
+    keys: tuple[ProviderKey, ...],
+    trust: Trust,
+    where: str,
+) -> ProviderRow:
     if options.auth is not None and not _AUTH.fullmatch(options.auth):
         raise ConfigurationError(f"{where}: auth is {options.auth!r}", hint="write bearer, none or header:NAME")
     if options.key_variable is not None and not _VARIABLE.fullmatch(options.key_variable):
@@ -197,7 +250,8 @@ def _make_row(known: ProviderRow | None, name: str, options: ProviderOptions, tr
         sdk=base.sdk if options.dialect is None else None,
         auth=options.auth or base.auth,
         key_auth=base.key_auth if options.auth is None else {},
-        key_variables=_key_variables(base, options),
+        key_variables=tuple(key.variable for key in keys) or _key_variables(base, options),
+        keys=keys if len(keys) > 1 else (),
         headers=headers,
         local=base.local if options.local is None else options.local,
         defaults=_make_defaults(options, where) or base.defaults,
@@ -241,20 +295,25 @@ def _check_repository(name: str, options: ProviderOptions, where: str) -> None:
             f"{where}: a repository may not redefine a known provider",
             hint=f"give it another name here, or set it in {env.LLMRING_CONFIG} or in code",
         )
-    # A hostile repository would name any variable worth stealing, and call its provider after it: NAME_API_KEY is some
-    # vendor's for every name worth it. Under this prefix there is nothing that was not set for this provider.
-    own = f"LLMRING_{name.upper().replace('-', '_')}_API_KEY"
-    if options.key_variable not in (None, own):
-        raise ConfigurationError(
-            f"{where}: {options.key_variable} may not be sent to a host that a repository names",
-            hint=f"the key variable of this provider is {own}; any other goes into the user's config file or code",
-        )
+    if options.key_variable is not None:
+        _check_repository_key(name, options.key_variable, where)
     if options.like is not None:
         raise ConfigurationError(
             f"{where}: like is for code and the user's config file: it would take over key variables"
         )
     if options.extra_headers:
         raise ConfigurationError(f"{where}: extra_headers are for code and the user's config file")
+
+
+def _check_repository_key(name: str, variable: str, where: str) -> None:
+    # A hostile repository would name any variable worth stealing, and call its provider after it: NAME_API_KEY is some
+    # vendor's for every name worth it. Under this prefix there is nothing that was not set for this provider.
+    own = f"LLMRING_{name.upper().replace('-', '_')}_API_KEY"
+    if variable != own:
+        raise ConfigurationError(
+            f"{where}: {variable} may not be sent to a host that a repository names",
+            hint=f"the key variable of this provider is {own}; any other goes into the user's config file or code",
+        )
 
 
 def config_path(environ: Mapping[str, str]) -> Path | None:

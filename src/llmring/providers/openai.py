@@ -12,7 +12,9 @@ from typing import Final
 from llmring.schemas.request import ReasoningEffort, ServiceTier
 from llmring.wire.base import Quirks
 
-OPENAI: Final = Quirks(max_tokens_field="max_completion_tokens", strict_tools=True)
+# "Unrecognized request argument supplied: top_k": https://github.com/xlinx/sd-webui-decadetw-auto-prompt-llm/issues/29 (2026-11-21); no
+# type of the openai SDK 3.52 has it.
+OPENAI: Final = Quirks(max_tokens_field="max_completion_tokens", strict_tools=True, rejected=frozenset({"top_k"}))
 
 # Served over Responses alone: `ResponsesModel` of the openai SDK 3.52 without its `ChatModel`, and `supported_endpoints` in the model
 # data of litellm 1.109.1 (2026-11-21). "This model is only supported in v1/responses and not in v1/chat/completions."
@@ -38,7 +40,8 @@ _DATE: Final = r"(-\d{4}-\d\d-\d\d)?"
 # and https://platform.openai.com/docs/guides/reasoning#limitations (2026-11-21)
 _UNSAMPLED: Final = replace(
     OPENAI,
-    rejected=frozenset({"temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"}),
+    rejected=OPENAI.rejected
+    | {"temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"},
 )
 # GPT-5 before 5.1, o3 and o4-mini refuse `stop` too; o1 and o3-mini take it. Chat's `stop` in the openai SDK 3.52,
 # https://github.com/huggingface/smolagents/pull/1662 and https://community.openai.com/t/1113029 (2026-11-21)

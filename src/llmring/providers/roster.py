@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import logging
 import re
@@ -9,14 +10,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmring.exceptions import ConfigurationError, MissingCredentialError, ProviderNotFoundError
+from llmring.exceptions import ConfigurationError, MissingCredentialError, ProviderError, ProviderNotFoundError
 from llmring.plugins import PluginError
-from llmring.providers.base import BaseLLMProvider, Caller
+from llmring.providers.base import BaseLLMProvider, Caller, ProviderKey
 from llmring.providers.custom import Provider, is_provider
 from llmring.providers.declared import DeclaredProvider, ProviderOptions, Trust, declare
 from llmring.providers.table import PROVIDERS
 from llmring.schemas.model_ref import PROVIDER_NAME, ModelRef
-from llmring.secret import Scrubber, safe_url
+from llmring.secret import Scrubber, Secret, safe_url
 from llmring.wire.base import ModelFacts, Target
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Roster:
     """Makes a provider when it is first asked for, and keeps it.
 
     declared: declarations of files. caller: what the providers that are made here call with.
+    keys: of those that have several, by provider.
     """
 
     def __init__(
@@ -43,6 +45,10 @@ class Roster:
         self._caller = caller
         self._declared = dict(declared)
         self._made: dict[str, BaseLLMProvider] = {}
+        self._by_key: dict[tuple[str, str], BaseLLMProvider] = {}  # of those with several keys: one for each
+        self.keys: dict[str, tuple[ProviderKey, ...]] = {}
+        for name, provider in self._declared.items():
+            self._note_keys(name, provider)
         self._custom: dict[str, Provider] = {}
         self._replaced: list[BaseLLMProvider | Provider] = []
         self._plugins: ProviderPlugins | None = None
@@ -59,6 +65,7 @@ class Roster:
             declared = declare(name, given, Trust.CODE)
             self._forget(name)
             self._declared[name] = declared
+            self._note_keys(name, declared)
             return
         if not PROVIDER_NAME.fullmatch(name):
             raise ConfigurationError(f"provider {name!r}: the name must read [a-z][a-z0-9_-]*, at most 32 characters")
@@ -81,9 +88,21 @@ class Roster:
             if old is not None:
                 self._replaced.append(old)
         self._declared.pop(name, None)
+        self.keys.pop(name, None)
+        for place in [place for place in self._by_key if place[0] == name]:
+            self._replaced.append(self._by_key.pop(place))
 
-    def get(self, name: str) -> BaseLLMProvider:
-        """Raises ProviderNotFoundError, and ConfigurationError for an object of the user's own."""
+    def _note_keys(self, name: str, declared: DeclaredProvider) -> None:
+        if declared.row.keys:
+            self.keys[name] = declared.row.keys
+
+    def get(self, name: str, credential: str | None = None) -> BaseLLMProvider:
+        """credential: with which of its keys, by its variable, where it has several; default, the first that is set.
+
+        Raises ProviderNotFoundError, and ConfigurationError for an object of the user's own, and for a variable that is none of them.
+        """
+        if credential is not None:
+            return self._by_key.get((name, credential)) or self._make_with_key(name, credential)
         provider = self._made.get(name)
         if provider is None:
             if name in self._custom:
@@ -112,6 +131,36 @@ class Roster:
             declared = DeclaredProvider(row)
         return declared.make(environ=self._environ, scrubber=self._scrubber, caller=self._caller)
 
+    def _make_with_key(self, name: str, credential: str) -> BaseLLMProvider:
+        declared = self._declared.get(name)
+        variables = [key.variable for key in self.keys.get(name, ())]
+        if declared is None or credential not in variables:
+            raise ConfigurationError(
+                f"provider {name} has no key of that name: {credential[:128]!r}",
+                hint=f"its keys: {', '.join(variables)}" if variables else "it has one alone: leave the credential out",
+            )
+        row = dataclasses.replace(declared.row, key_variables=(credential,), keys=())
+        made = dataclasses.replace(declared, row=row).make(
+            environ=self._environ, scrubber=self._scrubber, caller=self._caller
+        )
+        self._by_key[name, credential] = made
+        return made
+
+    def find_mark(self, name: str, credential: str | None) -> object:
+        """Something that changes when this key does, and tells nothing of it."""
+        provider = self._made.get(name) if credential is None else self._by_key.get((name, credential))
+        return None if provider is None else provider.key_mark()
+
+    def find_account(self, name: str, credential: str | None) -> tuple[Secret | None, str]:
+        """Whose a provider's limits are: its key, and where it is. Nothing of those that cannot say."""
+        if name in self._custom:
+            return None, ""
+        provider = self.get(name, credential)
+        try:
+            return provider.api_key(), provider.base_url
+        except (ConfigurationError, ProviderError):
+            return None, ""
+
     def knows(self, name: str) -> bool:
         return name in PROVIDERS or self._is_given(name) or self._plug_in(name)
 
@@ -138,6 +187,7 @@ class Roster:
                 return False
             if isinstance(given, DeclaredProvider):
                 self._declared[name] = given
+                self._note_keys(name, given)
             elif isinstance(given, BaseLLMProvider):
                 self._made[name] = given
             else:
@@ -198,8 +248,22 @@ class Roster:
             )
         variables = " or ".join(provider.row.key_variables)
         if provider.has_credential():
-            return True, f"has a key ({provider.key_source})" if provider.key_source else "needs no key"
+            source = provider.key_source if name not in self.keys else self._tell_keys(name)
+            return True, f"has a key ({source})" if source else "needs no key"
         return False, f"{variables or 'api_key'} is not set"
+
+    def _tell_keys(self, name: str) -> str:
+        keys = self.describe_keys(name)
+        unset = [key["variable"] for key in keys if key["source"] is None]
+        found = ", ".join(key["source"] for key in keys if key["source"] is not None)
+        return f"{found}; not set: {', '.join(unset)}" if unset else found
+
+    def describe_keys(self, name: str) -> list[dict[str, Any]]:
+        """The keys of a provider that has several, as JSON data: variable, source (None where it is not set) and weight."""
+        return [
+            {"variable": key.variable, "source": self.get(name, key.variable).key_source, "weight": key.weight}
+            for key in self.keys.get(name, ())
+        ]
 
     def describe(self, name: str) -> dict[str, Any]:
         """What is known of a provider, as JSON data; no key, and no URL that may hold one. Raises ProviderNotFoundError."""
@@ -224,6 +288,7 @@ class Roster:
             "problem": problem,
             "key_variables": list(row.key_variables),
             "key_source": provider.key_source,
+            "keys": self.describe_keys(name),
             "declared_in": self._origins.get(name, origin),
             "untrusted": row.untrusted,
             "local": row.local,
@@ -231,7 +296,7 @@ class Roster:
 
     async def close(self) -> None:
         """Closes every provider, the user's own included."""
-        for provider in (*self._made.values(), *self._custom.values(), *self._replaced):
+        for provider in (*self._made.values(), *self._by_key.values(), *self._custom.values(), *self._replaced):
             try:
                 await provider.close()
             except Exception as error:  # somebody else's code, or an SDK's: the others are closed all the same

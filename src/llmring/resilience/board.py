@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from llmring.exceptions import ConfigurationError
 from llmring.resilience.breaker import Breaker, BreakerState, Scope, Transition
 from llmring.resilience.budget import RetryBudget
+from llmring.resilience.lease import SharingHealth
 from llmring.resilience.policy import BreakerPolicy, RateLimits, RetryPolicy
 from llmring.resilience.quota import Quota
 from llmring.resilience.target import Credential, Target
+from llmring.schemas.model_ref import PROVIDER_NAME
 
 if TYPE_CHECKING:
     from llmring.clock import Clock
@@ -39,7 +41,7 @@ class GateHealth:
 @dataclass(frozen=True, slots=True)
 class TargetHealth:
     """How one target is doing. available: whether a call would be sent to it now. concurrency_limit: None while nothing speaks for one.
-    usual_first_token_s: of streams; None until there was one."""
+    usual_first_token_s: of streams; None until there was one. waiting: how many calls stand in line for its limits."""
 
     provider: str
     model: str
@@ -47,25 +49,67 @@ class TargetHealth:
     available: bool
     gates: tuple[GateHealth, ...]
     in_flight: int
+    waiting: int
     concurrency_limit: float | None
     usual_first_token_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How every target is doing that was asked for so far."""
+    """How every target is doing that was asked for so far. shared_limits: None where limits are this ring's own."""
 
     targets: tuple[TargetHealth, ...]
+    shared_limits: SharingHealth | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
+def read_limits(
+    limits: Mapping[str, RateLimits] | RateLimits | None, knows: Callable[[str], bool] | None = None
+) -> dict[str, RateLimits]:
+    """By the names of targets. Raises ConfigurationError for what names none, or is none. knows: whether a provider has this name."""
+    given: object = limits
+    if limits is None or isinstance(limits, RateLimits):
+        return {} if limits is None else {"*": limits}
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"limits: a {type(given).__name__}", hint='RateLimits(…), or {"provider:model": RateLimits(…)}'
+        )
+    for name, value in limits.items():
+        shown = str(name)[:80]
+        provider, colon, model = name.partition(":") if isinstance(name, str) else ("", "", "")  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
+        if (name != "*" and not PROVIDER_NAME.fullmatch(provider)) or (colon and not model):
+            raise ConfigurationError(f"limits: {shown!r} names no target", hint='"provider:model", "provider" or "*"')
+        if name != "*" and knows is not None and not knows(provider):
+            raise ConfigurationError(
+                f"limits: {shown!r} names no provider that is known here",
+                hint="aliases have no limits, providers and their models do; providers=… adds a provider",
+            )
+        if not isinstance(value, RateLimits):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
+            raise ConfigurationError(
+                f"limits[{shown!r}]: a {type(value).__name__}", hint="RateLimits(requests_per_minute=…)"
+            )
+    return dict(limits)
+
+
+class Sharing(Protocol):
+    """Makes quotas that other processes keep as well. tell: hears when it can, and when it cannot."""
+
+    tell: Callable[[Transition], None] | None
+
+    def make_quota(
+        self, provider: str, credential: str | None, model: str, limits: RateLimits, *, is_bound: bool
+    ) -> Quota: ...
+
+    def health(self) -> SharingHealth: ...
+
+
 class Board:
     """The gates of a ring.
 
-    limits: by target, most exact first: "provider:model", "provider", "*". find_mark: given a provider's name and which of its keys,
-    something that changes when the key does. listener: hears of each transition; what it raises is logged and goes no further.
+    limits: for each target, most exact first: "provider:model", "provider", "*". ring_limits: for all of them together. find_mark:
+    given a provider's name and which of its keys, something that changes when the key does. listener: hears of each transition; what it raises is logged and goes no further.
     """
 
     def __init__(
@@ -75,7 +119,10 @@ class Board:
         retry: RetryPolicy | None = None,
         breaker: BreakerPolicy | None = None,
         limits: Mapping[str, RateLimits] | RateLimits | None = None,
+        ring_limits: RateLimits | None = None,
+        knows_provider: Callable[[str], bool] | None = None,
         find_mark: Callable[[str, str | None], object] | None = None,
+        sharing: Sharing | None = None,
         listener: Callable[[Transition], None] | None = None,
         random: Random | None = None,
     ) -> None:
@@ -84,12 +131,18 @@ class Board:
         self.budget = RetryBudget()
         self.random = random or Random()  # noqa: S311 - spreads retries, keeps no secret
         self._breaker = breaker or BreakerPolicy()
-        self._limits = {"*": limits} if isinstance(limits, RateLimits) else dict(limits or {})
+        self._limits = read_limits(limits, knows_provider)
+        self.quota = None if ring_limits is None else Quota(ring_limits)
+        self.moved_by_hand: Callable[[], None] | None = None  # whoever keeps lines of waiters is told
         self._find_mark = find_mark or _no_mark
+        self._sharing = sharing
+        if sharing is not None:
+            sharing.tell = self.tell
         self._listener = listener
         self._targets: dict[tuple[str, str | None, str], Target] = {}
         self._credentials: dict[tuple[str, str | None], Credential] = {}
         self._endpoints: dict[str, Breaker] = {}
+        self._isolated: dict[str, str] = {}  # reasons, by `provider:model`
 
     def find(self, provider: str, credential: str | None, model: str) -> Target:
         try:
@@ -105,24 +158,39 @@ class Board:
 
     def health(self) -> Health:
         now = self.clock.monotonic()
-        return Health(tuple(_describe(target, now) for _, target in sorted(self._targets.items(), key=_name_of)))
+        return Health(
+            tuple(_describe(target, now) for _, target in sorted(self._targets.items(), key=_name_of)),
+            None if self._sharing is None else self._sharing.health(),
+        )
 
     def isolate(self, name: str, reason: str) -> None:
         """Asks a provider, or one `provider:model`, no more until `restore`. Raises ConfigurationError for no name."""
-        for breaker in self._named(name):
+        breakers = self._named(name)
+        if ":" in name:
+            self._isolated[name] = reason  # for keys of its provider that were never asked yet
+        for breaker in breakers:
             breaker.isolate(reason)
+        if self.moved_by_hand is not None:
+            self.moved_by_hand()
 
     def restore(self, name: str) -> None:
         """Closes every gate of a provider, or of one `provider:model`: whatever was known against it is forgotten."""
         now = self.clock.monotonic()
         provider, _, model = name.partition(":")
+        self._isolated = {
+            isolated: reason
+            for isolated, reason in self._isolated.items()
+            if name not in (isolated, isolated.partition(":")[0])
+        }
         for breaker in self._named(name):
             breaker.close(now)
         for target in self._targets.values():
             if target.provider == provider and model in ("", target.model_name):
-                target.quota.paused_until = -math.inf
+                target.quota.resume()
                 target.model.close(now)
                 target.credential.breaker.close(now)
+        if self.moved_by_hand is not None:
+            self.moved_by_hand()
 
     def _named(self, name: str) -> list[Breaker]:
         provider, colon, model = name.partition(":")
@@ -142,9 +210,9 @@ class Board:
     def _make(self, provider: str, credential: str | None, model: str) -> Target:
         if len(self._targets) >= _MOST_TARGETS:
             self._drop_idle()
+        shown = f"{provider}/{credential}" if credential else provider
         key = self._credentials.get((provider, credential))
         if key is None:
-            shown = f"{provider}/{credential}" if credential else provider
             breaker = self._make_breaker(Scope.CREDENTIAL, shown, windowed=False)
             key = Credential(breaker, partial(self._find_mark, provider, credential))
             self._credentials[provider, credential] = key
@@ -156,15 +224,29 @@ class Board:
             policy=self._breaker,
             credential=key,
             endpoint=self._endpoint(provider),
-            model=self._make_breaker(Scope.MODEL, f"{provider}:{model}"),
-            quota=Quota(limits),
+            model=self._make_breaker(Scope.MODEL, f"{shown}:{model}"),
+            quota=self._make_quota(provider, credential, model, limits),
         )
         self._targets[provider, credential, model] = target
+        reason = self._isolated.get(target.name)
+        if reason is not None:
+            target.model.isolate(reason)
         return target
+
+    def _make_quota(self, provider: str, credential: str | None, model: str, limits: RateLimits | None) -> Quota:
+        is_bound = self.quota is not None
+        if limits is None or self._sharing is None:
+            return Quota(limits, is_bound=is_bound)
+        return self._sharing.make_quota(provider, credential, model, limits, is_bound=is_bound)
 
     def _drop_idle(self) -> None:
         now = self.clock.monotonic()
-        idle = [key for key, target in self._targets.items() if not target.quota.in_flight and not target.refusal(now)]
+        idle = [
+            key
+            for key, target in self._targets.items()
+            # What has limits remembers what was taken of them.
+            if not target.quota.in_flight and not target.quota.has_rates and not target.refusal(now)
+        ]
         for key in idle[: _MOST_TARGETS // 4]:
             del self._targets[key]
 
@@ -227,6 +309,7 @@ def _describe(target: Target, now: float) -> TargetHealth:
         target.refusal(now) is None,
         tuple(gates),
         target.quota.in_flight,
+        target.quota.waiting,
         None if limit == math.inf else limit,
         target.first_token.usual,
     )

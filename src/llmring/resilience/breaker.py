@@ -39,11 +39,15 @@ class Scope(StrEnum):
     ENDPOINT = "endpoint"  # a provider's base URL
     MODEL = "model"  # a model at a provider, with a key
     QUOTA = "quota"  # the same, while the server's own rate limit lasts
+    SHARED_LIMITS = (
+        "shared_limits"  # no gate: whether the limits are shared with other processes; open while each goes alone
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A gate that changed. target: as `provider`, `provider/KEY_VARIABLE` or `provider:model`. at: seconds since the epoch.
+    """A gate that changed. target: as `provider`, `provider/KEY_VARIABLE`, `provider:model` or
+    `provider/KEY_VARIABLE:model`. at: seconds since the epoch.
     retry_in_s: when it will be asked again, None for not by itself."""
 
     scope: Scope
@@ -73,6 +77,7 @@ class Breaker:
         "_policy",
         "_random",
         "_window",
+        "kept_until",
         "reason",
         "state",
         "until",
@@ -93,6 +98,9 @@ class Breaker:
         self.state = BreakerState.CLOSED
         self.reason = ""
         self.until = -math.inf  # open: when a probe may go
+        self.kept_until = (
+            -math.inf
+        )  # open: what no probe goes before, though nobody else can be asked: the server's own word
         self._lease_until = -math.inf
         self._openings = 0  # in a row, without a quiet window in between
         self._closed_at = -math.inf
@@ -160,14 +168,19 @@ class Breaker:
             self._epoch += 1
             self._lease_until = -math.inf
 
-    def trip(self, permit: int, now: float, for_s: float, reason: str) -> None:
-        """Opens it for so long, at one failure's word; a longer time that is under way stays."""
+    def trip(self, permit: int, now: float, for_s: float, reason: str) -> bool:
+        """Opens it for so long, at one failure's word. False where the permit counts for nothing."""
         if permit != self._epoch or self.state is BreakerState.ISOLATED:
-            return
+            return False
         self._move_open(now + for_s, for_s, reason)
+        self.kept_until = self.until
+        return True
 
     def isolate(self, reason: str) -> None:
         """Keeps it open until `close`."""
+        if self.state is BreakerState.ISOLATED:
+            self.reason = reason
+            return
         self._epoch += 1
         self.until = math.inf
         self._move(BreakerState.ISOLATED, reason, None)
@@ -193,6 +206,7 @@ class Breaker:
         stays_s = max(stays_s, hint_s or 0.0)
         self._openings += 1
         self._move_open(now + stays_s, stays_s, reason)
+        self.kept_until = now + (hint_s or 0.0)
 
     def _move_open(self, until: float, stays_s: float, reason: str) -> None:
         self._epoch += 1

@@ -50,3 +50,26 @@ class RetryBudget:
             self._retries -= self._retries_by_second[index]
             self._calls_by_second[index] = self._retries_by_second[index] = 0
         self._tick = tick
+
+
+HEDGE_SHARE: Final = 0.05
+# How many hedges the calls of quiet times may have saved up. Guess.
+_MOST_SAVED: Final = 5.0
+
+
+class HedgeShare:
+    """How many calls may be asked twice at once: a share of them all, saved up to a few."""
+
+    __slots__ = ("_saved",)
+
+    def __init__(self) -> None:
+        self._saved = 0.0
+
+    def add_call(self) -> None:
+        self._saved = min(_MOST_SAVED, self._saved + HEDGE_SHARE)
+
+    def has_left(self) -> bool:
+        return self._saved > 1.0 - 1e-9  # twenty times 0.05 is 1, whatever floats say
+
+    def withdraw(self) -> None:
+        self._saved -= 1.0

@@ -28,15 +28,26 @@ def _after(start: float, seconds: float | None) -> float:
 
 
 class ReplyClock:
-    """The clocks of one reply: total for a plain one; first token, content and idle for a stream; the deadline over all.
+    """The clocks of one reply: total for a plain one; first token, content and idle for a stream; the deadline over all. `started` is
+    when its request began.
 
     Before the first content of a stream only the first-token clock runs. After it, idle is reset by anything that arrives,
     content only by part of the answer: a server that sends nothing but pings is stuck too.
     """
 
-    __slots__ = ("_content_at", "_deadline_at", "_has_content", "_heard_at", "_idle_at", "_timeouts", "_total_at")
+    __slots__ = (
+        "_content_at",
+        "_deadline_at",
+        "_has_content",
+        "_heard_at",
+        "_idle_at",
+        "_timeouts",
+        "_total_at",
+        "started",
+    )
 
     def __init__(self, timeouts: Timeouts, *, started: float, deadline: float | None, stream: bool) -> None:
+        self.started = started
         self._timeouts = timeouts
         self._deadline_at = _NEVER if deadline is None else deadline
         self._total_at = _NEVER if stream else _after(started, timeouts.total)

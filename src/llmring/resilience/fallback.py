@@ -10,6 +10,7 @@ from llmring.exceptions import (
     ConfigurationError,
     DeadlineExceededError,
     InvalidRequestError,
+    LiveRequestError,
     LLMRingError,
     MissingCredentialError,
     ModelNotFoundError,
@@ -27,9 +28,9 @@ def moves_on(error: LLMRingError, *, first: bool) -> bool:
 
     The caller's own mistakes and the caller's deadline end the call. What a later candidate cannot express (its dialect's
     limits) passes that candidate over; where the first cannot express it, the request itself is wrong. A provider that is not
-    known here says nothing of the request, wherever it stands.
+    known here says nothing of the request, wherever it stands. A test that may not ask this is told so.
     """
-    if isinstance(error, ServiceClosedError):
+    if isinstance(error, (ServiceClosedError, LiveRequestError)):
         return False
     if isinstance(error, ConfigurationError):
         return not first or isinstance(error, ProviderNotFoundError)

@@ -79,6 +79,8 @@ def _judge(error: ProviderError) -> Verdict:
     match error:
         case InvalidRequestError() | DeadlineExceededError() | MissingCredentialError() | ModelDriftError():
             return NEUTRAL
+        case ProviderAuthenticationError() if error.outdated:
+            return Verdict(Outcome.NEUTRAL, _AT_ONCE_S, retries=1)
         case QuotaExhaustedError():
             return Verdict(Outcome.QUOTA_SPENT, hint_s=hint)
         case ProviderAuthenticationError():
@@ -86,7 +88,7 @@ def _judge(error: ProviderError) -> Verdict:
         case ModelNotFoundError():
             return Verdict(Outcome.MODEL_GONE)
         case ProviderRateLimitError():
-            if hint is not None:
+            if hint:  # "again at once" is no pause, and an attempt that costs nothing would go on for ever
                 return Verdict(Outcome.PAUSED, _AT_ONCE_S, hint_s=hint)
             return Verdict(Outcome.THROTTLED, _OVERLOAD_S)
         case ProviderUnreachableError():

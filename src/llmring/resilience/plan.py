@@ -26,7 +26,7 @@ _LEAST_WAIT_S = 0.5
 class Route(Generic[C]):
     """A way that the call can go: a candidate with one of its keys."""
 
-    __slots__ = ("attempts", "candidate", "is_over", "is_told", "not_before", "refusal", "target")
+    __slots__ = ("attempts", "candidate", "is_over", "is_told", "not_before", "refusal", "target", "turned_away_at")
 
     def __init__(self, candidate: C, target: Target) -> None:
         self.candidate = candidate
@@ -36,6 +36,7 @@ class Route(Generic[C]):
         self.is_over = False
         self.is_told = False  # whether its passing over stands in the call's record
         self.refusal: Refusal | None = None  # why it was passed over, the last time
+        self.turned_away_at = -math.inf
 
 
 class Plan(Generic[C]):
@@ -59,14 +60,16 @@ class Plan(Generic[C]):
         self._attempts = 0
         self._waited_s = 0.0
 
-    def next(self, now: float) -> Route[C] | float | None:
+    def next(self, now: float, *, paused_s: float = 0.0) -> Route[C] | float | None:
         """The route to ask now; or, where none may be asked yet, the moment to wait for and look again. None: nobody is left.
 
-        A route whose quota rests may be asked all the same: its queue waits.
+        A route whose quota rests may be asked all the same: its queue waits. paused_s: how long the call has waited there so far.
         """
+        self._waited_s = max(self._waited_s, paused_s)
         policy = self._policy
         if self._attempts >= policy.attempts_per_call:
             return None
+        ready: Route[C] | None = None
         soonest: Route[C] | None = None
         soonest_at = math.inf
         for route in self.routes:
@@ -74,8 +77,11 @@ class Plan(Generic[C]):
                 continue
             refusal = route.refusal = route.target.refusal(now)
             if refusal is None and route.not_before <= now:
-                if self._may_ask(route, now):
-                    return route
+                # Who was asked the least: another model before the same one again, however short its pause.
+                if ready is None or route.attempts < ready.attempts:
+                    ready = route
+                if not ready.attempts:
+                    return ready
                 continue
             when = route.not_before
             if refusal is not None:
@@ -84,6 +90,8 @@ class Plan(Generic[C]):
                 when = max(when, refusal.until)
             if when < soonest_at:
                 soonest, soonest_at = route, when
+        if ready is not None:
+            return ready if self._may_ask(ready, now) else self.next(now)  # without it
         if soonest is None or soonest_at >= self._deadline:
             return self._force(now)
         if soonest.not_before > now:
@@ -114,6 +122,18 @@ class Plan(Generic[C]):
                 return
             pause_s = verdict.hint_s
         route.not_before = now + pause_s
+
+    def called_off(self, route: Route[C]) -> None:
+        """It was asked, and another was faster: an attempt that says nothing of it."""
+        route.attempts += 1
+        self._attempts += 1
+
+    def turned_away(self, route: Route[C], now: float) -> None:
+        """It was asked, and its gates did not let the call through: no attempt was made. Twice at one moment, and it is not asked again:
+        else a call might go round for ever without any time passing."""
+        if route.turned_away_at == now:
+            route.is_over = True
+        route.turned_away_at = now
 
     def _may_ask(self, route: Route[C], now: float) -> bool:
         """A first attempt always; another one as long as all calls together do not make too many."""

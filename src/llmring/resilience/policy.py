@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from llmring.exceptions import ConfigurationError
+from llmring.schemas.retry import RetryPolicy as RetryPolicy  # a request carries one, so it stands lower
 
 
 def _check_number(where: str, value: float | None, *, least: float, hint: str) -> None:
@@ -18,41 +19,25 @@ def _check_number(where: str, value: float | None, *, least: float, hint: str) -
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often a call is sent, and how long it waits in between.
-
-    attempts: at one target (a model of the pool, with one key), the first one included; 1 = no retry. attempts_per_call: over all targets.
-    backoff_s: the base of the pause after an error, None for the kind of error's own (0.25 or 1 s); doubled with each attempt, up to
-    backoff_cap_s, and each pause is a random part of that. max_rate_limit_wait_s: how long a call may wait for rate limits altogether,
-    on top of its attempts; 0 = not at all. hedge: whether a second target is asked where the first content is later than usual.
-    """
-
-    attempts: int = 3
-    attempts_per_call: int = 6
-    backoff_s: float | None = None
-    backoff_cap_s: float = 8.0
-    max_rate_limit_wait_s: float = 30.0
-    hedge: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("attempts", "attempts_per_call"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ConfigurationError(f"RetryPolicy.{name}: {value!r}", hint="a whole number; 1 = one attempt")
-        for name in ("backoff_s", "backoff_cap_s", "max_rate_limit_wait_s"):
-            _check_number(f"RetryPolicy.{name}", getattr(self, name), least=0, hint="seconds, 0 or more")
-
-
-@dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """When a target is left alone, and for how long.
+    """When a target is left alone, and for how long. A breaker opens at failure_rate of at least min_calls, after consecutive_failures,
+    or where slow_rate of at least min_calls streams began late. Frozen, checked where it is made: ConfigurationError.
 
-    window_s: how far back failures count. It opens at failure_rate of at least min_calls, after consecutive_failures, or where
-    slow_rate of at least min_calls streams had their first content later than slow_s and slow_factor times its usual time.
-    open_s: the first time that it stays open, doubled up to open_cap_s while it keeps failing, and varied by jitter.
-    lease_s: how long the one probe may take before another is sent. credential_probe_s: how long a refused key rests;
-    quota_rest_s: how long one whose quota is spent rests where the provider does not say; missing_model_s: how long a model that the
-    provider does not know is not asked for.
+    window_s (seconds): how far back outcomes count.
+    failure_rate (above 0 to 1): the share of failures in the window that opens it.
+    min_calls (calls, 1 or above): how many there must have been before a share says anything.
+    consecutive_failures (calls, 1 or above): failures in a row that open it, however few calls there were.
+    slow_rate (above 0 to 1): the share of streams that began late which opens it.
+    slow_s (seconds): a stream began late where its first content took longer than this, and longer than slow_factor says.
+    slow_factor (times): of what the target's first content usually takes.
+    open_s (seconds): the first time that it stays open, doubled while it keeps failing.
+    open_cap_s (seconds): the longest time, unless the server names a longer one.
+    jitter (0 to below 1): by which share these times are varied, up and down.
+    lease_s (seconds): how long the one probe may take before another is sent.
+    credential_probe_s (seconds): how long a refused key rests.
+    quota_rest_s (seconds): how long a key whose quota is spent rests, where the provider does not say.
+    missing_model_s (seconds): how long a model that the provider does not know is not asked for.
+    pause_cap_s (seconds): how long a pause for a rate limit is at most, whatever the server says.
     """
 
     window_s: float = 60.0
@@ -69,6 +54,7 @@ class BreakerPolicy:
     credential_probe_s: float = 60.0
     quota_rest_s: float = 900.0
     missing_model_s: float = 60.0
+    pause_cap_s: float = 3600.0
 
     def __post_init__(self) -> None:
         for name in ("failure_rate", "slow_rate"):
@@ -91,6 +77,7 @@ class BreakerPolicy:
             "credential_probe_s",
             "quota_rest_s",
             "missing_model_s",
+            "pause_cap_s",
         ):
             _check_number(f"BreakerPolicy.{name}", getattr(self, name), least=1e-3, hint="a number above 0")
 
@@ -99,8 +86,9 @@ class BreakerPolicy:
 class RateLimits:
     """How fast a target may be asked: one provider, key and model. None = no ceiling of ours; the server's own hints always count.
 
-    requests_per_minute: never more than that in any 60 s. tokens_per_minute: in and out; reserved by estimate, settled by what was used.
-    max_concurrent: requests in flight.
+    requests_per_minute (requests, 1 or above): never more than that in any 60 s.
+    tokens_per_minute (tokens, 1 or above): in and out; reserved by estimate, settled by what was used.
+    max_concurrent (requests, 1 or above): in flight at once.
     """
 
     requests_per_minute: float | None = None
@@ -130,5 +118,5 @@ class RateLimits:
         return None if self.tokens_per_minute is None else self.tokens_per_minute / 60
 
 
-# What LM Deluge's client begins with (B27): for those who come from there.
 LM_DELUGE: Final = RateLimits(requests_per_minute=1000, tokens_per_minute=100_000, max_concurrent=225)
+"""What LM Deluge's client begins with, for those who come from there: `LLMRing(limits=LM_DELUGE)`."""

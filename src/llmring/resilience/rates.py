@@ -1,57 +1,94 @@
-"""Rates as the generic cell rate algorithm keeps them: one number, the moment at which the next cell is due. Pure."""
+"""Rates as the generic cell rate algorithm keeps them: one number, the moment at which all that was taken has been earned. Pure.
+
+Times are a clock's `monotonic()` seconds.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 # Of what is allowed in a minute, this share may go at once; the rest is spread evenly. Guess: a burst that big disturbs nobody.
-_BURST_SHARE = 0.02
-MINUTE_S = 60.0
+_BURST_SHARE: Final = 0.02
+# A minute, and how much the ways of two requests to the server may differ: what leaves here 60 s apart may arrive closer. Guess.
+WINDOW_S: Final = 60.5
 
 
-class RequestRate:
-    """Never more than `per_minute` in any 60 s: a small burst, and what is left at even distances."""
+class Bucket:
+    """Holds `capacity` pieces, and gets `per_second` more until it is full again. It is full at the start.
 
-    __slots__ = ("_due", "_interval_s", "_tolerance_s")
-
-    def __init__(self, per_minute: float) -> None:
-        burst = max(1, int(per_minute * _BURST_SHARE))
-        # A burst and then one each interval: burst - 1 + 60 / interval of them fit into a window, and that is to be per_minute.
-        self._interval_s = MINUTE_S / (per_minute - burst + 1) * (1 + 1e-9)
-        self._tolerance_s = (burst - 1) * self._interval_s
-        self._due = -math.inf
-
-    def ready_at(self) -> float:
-        """When one more may go, in the seconds that `take` was given."""
-        return self._due - self._tolerance_s
-
-    def take(self, now: float) -> None:
-        self._due = max(now, self._due) + self._interval_s
-
-    def give_back(self) -> None:
-        """One that was taken and never sent."""
-        self._due -= self._interval_s
-
-
-class TokenRate:
-    """Tokens a minute, on average: a request goes when what went before it has been earned, however large it is; the next one waits
-    the longer. What was taken by estimate is settled by what was used.
+    More than it holds may be taken as well: once it is full, and then whoever comes next waits the longer.
     """
 
-    __slots__ = ("_due", "_second_per_token", "_tolerance_s", "per_minute")
+    __slots__ = ("_due", "_second_per_piece", "capacity")
+
+    def __init__(self, capacity: float, per_second: float) -> None:
+        self._due = -math.inf  # when it is full again
+        self.fit(capacity, per_second)
+
+    def fit(self, capacity: float, per_second: float) -> None:
+        """Another size from now on; when it is full again stays."""
+        self.capacity = capacity
+        self._second_per_piece = 1 / per_second
+
+    def ready_at(self, count: float) -> float:
+        """When so many may be taken."""
+        return self._due - max(0.0, self.capacity - count) * self._second_per_piece
+
+    def take(self, count: float, now: float) -> None:
+        self._due = max(now, self._due) + count * self._second_per_piece
+
+    def give_back(self, count: float) -> None:
+        """What was taken and never used."""
+        self._due -= count * self._second_per_piece
+
+    def settle(self, reserved: float, used: float, now: float) -> None:
+        """Of what was taken, this much was used: the difference is given back, or owed from now on."""
+        if used > reserved:
+            self.take(used - reserved, now)
+        else:
+            self.give_back(reserved - used)
+
+
+class RequestRate(Bucket):
+    """Never more than `per_minute` in any 60 s: a small burst, and what is left at even distances."""
+
+    __slots__ = ("per_minute",)
 
     def __init__(self, per_minute: float) -> None:
         self.per_minute = per_minute
-        self._second_per_token = MINUTE_S / (per_minute * (1 - _BURST_SHARE))
-        self._tolerance_s = MINUTE_S * _BURST_SHARE
-        self._due = -math.inf
+        super().__init__(*_fit_requests(per_minute))
 
-    def ready_at(self) -> float:
-        return self._due - self._tolerance_s
+    def change(self, per_minute: float) -> None:
+        self.per_minute = per_minute
+        self.fit(*_fit_requests(per_minute))
 
-    def take(self, tokens: float, now: float) -> None:
-        self._due = max(now, self._due) + tokens * self._second_per_token
 
-    def settle(self, reserved: float, used: float) -> None:
-        """Of what was reserved, this much was used: the difference is given back, or owed."""
-        self._due += (used - reserved) * self._second_per_token
+class TokenRate(Bucket):
+    """Never more than `per_minute` in any 60 s, where no request is larger than a fiftieth of that. A larger one goes once all that
+    went before it has been earned: on average, it is no more than `per_minute` either.
+    """
+
+    __slots__ = ("per_minute",)
+
+    def __init__(self, per_minute: float) -> None:
+        self.per_minute = per_minute
+        super().__init__(*_fit_tokens(per_minute))
+
+    def change(self, per_minute: float) -> None:
+        self.per_minute = per_minute
+        self.fit(*_fit_tokens(per_minute))
+
+
+def _fit_requests(per_minute: float) -> tuple[float, float]:
+    """Capacity and rate: what is taken within a window is at most the one and what the other brings in that time."""
+    most = max(
+        1, math.floor(per_minute + 1e-6)
+    )  # no part of a request can be sent; and 60 × 0.7 is 42, whatever floats say
+    burst = max(1, int(most * _BURST_SHARE))
+    return burst, (most - burst + 1) / WINDOW_S
+
+
+def _fit_tokens(per_minute: float) -> tuple[float, float]:
+    burst = per_minute * _BURST_SHARE
+    return burst, (per_minute - burst) / WINDOW_S

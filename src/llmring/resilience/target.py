@@ -17,7 +17,7 @@ from llmring.exceptions import LLMRingError, ProviderError
 from llmring.resilience.breaker import Breaker, BreakerState, Scope
 from llmring.resilience.outcome import Outcome, judge
 from llmring.resilience.policy import BreakerPolicy
-from llmring.resilience.quota import Quota
+from llmring.resilience.quota import Place, Quota
 
 _CLOSED: Final = BreakerState.CLOSED
 _EWMA_WEIGHT: Final = 0.1
@@ -37,14 +37,14 @@ class Refusal:
 class Permit:
     """A call's leave to go to a target, to be given back once with what came of it."""
 
-    __slots__ = ("credential", "endpoint", "model", "reserved", "started")
+    __slots__ = ("credential", "endpoint", "model", "place", "started")
 
-    def __init__(self, credential: int, endpoint: int, model: int, started: float, reserved: float) -> None:
+    def __init__(self, credential: int, endpoint: int, model: int, started: float, place: Place | None) -> None:
         self.credential = credential
         self.endpoint = endpoint
         self.model = model
         self.started = started
-        self.reserved = reserved
+        self.place = place
 
 
 class Credential:
@@ -72,9 +72,11 @@ class Latency:
         self.usual: float | None = None
         self._last: deque[float] = deque(maxlen=_REMEMBERED)
 
-    def add(self, seconds: float) -> None:
-        usual = self.usual
-        self.usual = seconds if usual is None else usual + _EWMA_WEIGHT * (seconds - usual)
+    def add(self, seconds: float, *, moves_usual: bool = True) -> None:
+        """moves_usual: not of what is slow. Slow ones would soon be what is usual, and none of them slow any more."""
+        if moves_usual:
+            usual = self.usual
+            self.usual = seconds if usual is None else usual + _EWMA_WEIGHT * (seconds - usual)
         self._last.append(seconds)
 
     def percentile(self, share: float, *, least: int) -> float | None:
@@ -129,6 +131,13 @@ class Target:
     def name(self) -> str:
         return f"{self.provider}:{self.model_name}"
 
+    @property
+    def shown_name(self) -> str:
+        """As transitions call it: with its key's variable, where there are several."""
+        return (
+            self.name if self.credential_name is None else f"{self.provider}/{self.credential_name}:{self.model_name}"
+        )
+
     def refusal(self, now: float) -> Refusal | None:
         """None where a call may go now, as far as gates and pauses go."""
         if self.credential.breaker.state is _CLOSED and self.endpoint.state is _CLOSED and self.model.state is _CLOSED:
@@ -154,23 +163,25 @@ class Target:
     def bring_forward(self, now: float) -> bool:
         """Where nobody else can be asked: whether a target that rests is to be tried before its time, at most once a second.
 
-        Not where a probe is under way, nor a key that was refused: that would not help anybody.
+        Not where a probe is under way, nor against the server's own word: a key that was refused, a model that it does not know, a time
+        that it named.
         """
         if now - self._forced_at < _FORCE_EVERY_S or self.credential.breaker.ready_at(now) > now:
             return False
         resting = [breaker for _, breaker in self.gates() if breaker.ready_at(now) > now]
-        if any(breaker.state is not BreakerState.OPEN for breaker in resting) or self.quota.paused_until > now:
+        if any(breaker.state is not BreakerState.OPEN or breaker.kept_until > now for breaker in resting):
+            return False
+        if self.quota.paused_until > now:
             return False
         self._forced_at = now
         for breaker in resting:
             breaker.until = now
         return True
 
-    def admit(self, now: float, reserved: float = 0.0) -> Permit:
-        """The call goes: only where there is no refusal. Its place in the quota has been taken already."""
-        return Permit(
-            self.credential.breaker.admit(now), self.endpoint.admit(now), self.model.admit(now), now, reserved
-        )
+    def admit(self, now: float, place: Place | None = None) -> Permit:
+        """The call goes: only where there is no refusal. Its place in the quota has been taken already; None: it is one in flight, and
+        that is all."""
+        return Permit(self.credential.breaker.admit(now), self.endpoint.admit(now), self.model.admit(now), now, place)
 
     def begin(self, permit: Permit, now: float) -> None:
         """A stream's first content has come: all that a probe has to show. Its end is reported with the same permit."""
@@ -181,11 +192,19 @@ class Target:
         usual = self.first_token.usual
         is_slow = seconds > max(self._policy.slow_s, self._policy.slow_factor * (seconds if usual is None else usual))
         self.model.note_first_token(permit.model, now, slow=is_slow)
-        self.first_token.add(seconds)
+        self.first_token.add(seconds, moves_usual=not is_slow)
+        if is_slow and self.model.state is not _CLOSED:
+            self.first_token.usual = (
+                None  # slow enough to rest: if it comes back as slow as this, that is how it is now
+            )
 
     def leave(self, permit: Permit, error: BaseException | None, now: float, used_tokens: float | None = None) -> None:
         """The call has ended, or was cancelled. used_tokens: in and out; None where nobody knows."""
-        self.quota.settle(permit.reserved, used_tokens)
+        place = permit.place
+        if place is None:
+            self.quota.in_flight -= 1
+        else:
+            self.quota.settle(place.reserved, used_tokens, now, place.estimate)
         if error is None:
             self.credential.breaker.succeed(permit.credential, now)
             self.endpoint.succeed(permit.endpoint, now)
@@ -193,6 +212,10 @@ class Target:
             self.quota.grow()
             return
         self._fail(permit, error, now)
+
+    def pause(self, now: float, seconds: float, reason: str) -> bool:
+        """The server asks to be left alone. False where a longer pause is under way."""
+        return self.quota.pause(now + min(seconds, self._policy.pause_cap_s), reason)
 
     def _fail(self, permit: Permit, error: BaseException, now: float) -> None:
         verdict = judge(error)
@@ -203,10 +226,11 @@ class Target:
             case Outcome.UNREACHABLE:
                 endpoint.fail(permit.endpoint, now, reason)
             case Outcome.KEY_REFUSED | Outcome.QUOTA_SPENT:
-                credential.refused_mark = credential.mark()
                 is_spent = verdict.outcome is Outcome.QUOTA_SPENT
                 rest_s = verdict.hint_s or (policy.quota_rest_s if is_spent else policy.credential_probe_s)
-                credential.breaker.trip(permit.credential, now, rest_s, reason)
+                if credential.breaker.trip(permit.credential, now, rest_s, reason):
+                    # Not by a late answer to the key that was there before: the new one would pass for the refused one.
+                    credential.refused_mark = credential.mark()
             case Outcome.MODEL_GONE:
                 model.trip(permit.model, now, policy.missing_model_s, reason)
             case Outcome.FAILURE | Outcome.OVERLOADED:
@@ -214,7 +238,7 @@ class Target:
                     model.note_first_token(permit.model, now, slow=True)
                 model.fail(permit.model, now, reason, verdict.hint_s)
             case Outcome.PAUSED:
-                self.quota.pause(now + (verdict.hint_s or 0.0), reason)
+                self.pause(now, verdict.hint_s or 0.0, reason)
             case Outcome.THROTTLED | Outcome.NEUTRAL | Outcome.SUCCESS:
                 pass
         if verdict.outcome in (Outcome.OVERLOADED, Outcome.THROTTLED):

@@ -11,6 +11,7 @@ import orjson
 
 from llmring.exceptions import ConfigurationError, LLMRingError
 from llmring.schemas.provider_options import CohereEmbeddingOptions
+from llmring.schemas.retry import RetryPolicy
 from llmring.schemas.usage import Usage
 
 EmbeddingInputType: TypeAlias = Literal["query", "document", "similarity", "classification", "clustering"]
@@ -33,6 +34,7 @@ class EmbeddingOptions:
     extra_params: put into the body as they are.
     provider_options: what one vendor alone has, typed.
     timeout (seconds): for the whole reply.
+    retry: how often it is sent, and how long it waits in between; default, the ring's.
     """
 
     input_type: EmbeddingInputType | None = None
@@ -42,6 +44,7 @@ class EmbeddingOptions:
     extra_params: Mapping[str, Any] | None = None
     provider_options: CohereEmbeddingOptions | None = None
     timeout: float | None = None
+    retry: RetryPolicy | None = None
 
     def __post_init__(self) -> None:
         if self.dimensions is not None and (type(self.dimensions) is not int or self.dimensions < 1):

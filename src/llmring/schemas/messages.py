@@ -69,7 +69,8 @@ class Message(BaseModel):
 
     role: system, user, assistant or tool. content: text, a list of parts, or None on an assistant turn that only calls tools.
     tool_calls: calls the assistant made, in OpenAI's shape or as `ToolCall`. tool_call_id: on a tool turn, the call it answers.
-    name: who speaks, where a provider takes it. metadata: yours; providers see nothing of it but
+    name: who speaks, where a provider takes it. model: of an assistant turn, the `provider:model` that gave it; providers see nothing of
+    it. metadata: yours; providers see nothing of it but
     "cache_control", which marks where Anthropic's cache of prompts may end: {"cache_control": {"type": "ephemeral", "ttl": "1h"}}.
     """
 
@@ -81,6 +82,7 @@ class Message(BaseModel):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     name: str | None = None
+    model: str | None = None
     metadata: JSONDict | None = None
 
     if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class Message(BaseModel):
             tool_calls: Sequence[ToolCall | Mapping[str, Any]] | None = None,
             tool_call_id: str | None = None,
             name: str | None = None,
+            model: str | None = None,
             metadata: JSONDict | None = None,
         ) -> None: ...
 

@@ -29,6 +29,7 @@ from llmring.schemas.provider_options import (
     OllamaOptions,
     OpenAIOptions,
 )
+from llmring.schemas.retry import RetryPolicy
 
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ServiceTier: TypeAlias = Literal["auto", "default", "flex", "priority"]
@@ -36,6 +37,7 @@ PromptCache: TypeAlias = Literal[
     "automatic", "system_and_tools", "tools_only", "last_user_message", "last_2_user_messages", "last_3_user_messages"
 ]
 PromptCacheTTL: TypeAlias = Literal["5m", "1h"]
+OnInterrupt: TypeAlias = Literal["raise", "restart"]
 CacheMode: TypeAlias = Literal["use", "refresh", "read_only", "off"]
 ChatOptions: TypeAlias = OpenAIOptions | AnthropicOptions | GoogleOptions | OllamaOptions | LMStudioOptions
 
@@ -166,6 +168,11 @@ class LLMRequest(BaseModel):
     cache_variant (whole number): answers of different variants are cached apart.
     timeout (seconds): for the whole reply (streams: for the first content), or `Timeouts`.
     deadline (seconds): over all attempts.
+    retry: how often it is sent, and how long it waits in between; default, the ring's.
+    prefer_model: which model of the pool is asked first, where it does not rest: `provider:model`, or "last" for the one that gave the
+    last assistant message, so that a conversation stays with its model. The others stand by.
+    on_interrupt: what a stream does that breaks off after its first content. "raise", the default: StreamInterruptedError. "restart": asks
+    anew, other models first; a META chunk {"event": "restart", …} says that all content before it is void.
     hide_thinking: True leaves reasoning out of streamed chunks; `response.reasoning` always has it.
     sampling: a `SamplingParams`, read into the fields above that are not set.
     files: ids of registered files.
@@ -207,6 +214,9 @@ class LLMRequest(BaseModel):
     cache_variant: int | None = None
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Timeouts | None = None
     deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    retry: RetryPolicy | None = None
+    prefer_model: Annotated[str, Field(min_length=1)] | None = None
+    on_interrupt: OnInterrupt | None = None
     hide_thinking: bool | None = None
     sampling: SamplingParams | None = None
     files: list[str] | None = None
@@ -247,6 +257,9 @@ class LLMRequest(BaseModel):
             cache_variant: int | None = None,
             timeout: float | Timeouts | None = None,
             deadline: float | None = None,
+            retry: RetryPolicy | None = None,
+            prefer_model: str | None = None,
+            on_interrupt: OnInterrupt | None = None,
             hide_thinking: bool | None = None,
             sampling: SamplingParams | None = None,
             files: Sequence[str] | None = None,
@@ -344,6 +357,13 @@ def _check_tool(tool: JSONDict, which: str) -> None:
     name = cast("JSONDict", function).get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or not name:
         raise ValueError(f"{which} is a function without a name")
+
+
+def read_on_interrupt(given: OnInterrupt | None) -> OnInterrupt | None:
+    """Raises ConfigurationError for another word."""
+    if given not in (None, "raise", "restart"):
+        raise ConfigurationError(f"on_interrupt: {given!r:.80}", hint='"raise" or "restart"')
+    return given
 
 
 def mark_strict(tools: Sequence[Any], strict: bool) -> list[Any]:
@@ -445,6 +465,8 @@ class RequestOptions:
     background: bool | None = None
     timeout: float | Timeouts | None = None
     deadline: float | None = None
+    retry: RetryPolicy | None = None
+    on_interrupt: OnInterrupt | None = None
     hide_thinking: bool | None = None
     extra_params: Mapping[str, Any] | None = None
     extra_headers: Mapping[str, str] | None = None

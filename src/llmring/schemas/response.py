@@ -58,7 +58,8 @@ class LLMResponse:
     `provider:model` that was called for it; provider, alias, profile: how it was found.
     usage, cost: see `Usage`. logprobs: one dict per token. citations: sources named.
     response_id: the provider's id; request_id: its id for support; id: yours to join on. status_code: HTTP status.
-    warnings: what was left out or changed on the way. attempts: candidates tried before this one. region: where it was served.
+    warnings: what was left out or changed on the way. attempts: candidates tried before this one, each as an `AttemptRecord` in JSON
+    data. region: where it was served.
     raw: the provider's reply as decoded JSON (None for streams). request: the request, by reference. error: for batches.
     """
 
@@ -199,8 +200,13 @@ class LLMResponse:
 
     @property
     def cost(self) -> float | None:
-        """USD; None where a price is unknown."""
-        return self.usage["cost"]
+        """USD, with what attempts that failed have cost as far as their usage is known; None where a price is unknown."""
+        cost = self.usage["cost"]
+        for attempt in self.attempts:
+            usage = attempt.get("usage")
+            if usage is not None:
+                cost = None if cost is None or usage["cost"] is None else cost + usage["cost"]
+        return cost
 
     @property
     def input_tokens(self) -> int:
@@ -253,7 +259,9 @@ class LLMResponse:
             content = self.parts
         elif not content and self.tool_calls:
             content = None
-        return Message(role=Role.ASSISTANT, content=content, tool_calls=self.tool_calls)
+        return Message(
+            role=Role.ASSISTANT, content=content, tool_calls=self.tool_calls, model=self.called_model or None
+        )
 
     def to_dict(self, *, include_request: bool = False) -> dict[str, Any]:
         """Everything as JSON data of its own; `from_dict` gives an equal response back. The request is left out unless asked for.

@@ -57,6 +57,9 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 # Below the idle limits of the clouds' front doors (AWS 60 s, nginx 75 s). Servers with shorter ones (uvicorn, node: 5 s) close
 # first, which is seen before the connection is used again, but for the time of one trip over the network.
 _KEEP_ALIVE_S = 30.0
+# What a reply may spend on its head, on interim replies and on the sizes of its chunks, over and above as much as its body has. Heads have
+# a few KiB, a chunk's size 5 bytes; none of it reaches a cap on bodies, and it could go on for ever.
+_MOST_FRAMING_BYTES = 64 * 1024  # guess
 # aiohttp warns of larger bodies given as bytes: they would be written in one go.
 _LARGE_BODY_BYTES = 1024 * 1024
 
@@ -125,7 +128,10 @@ class HTTPTransport:
         if self._closed:
             raise ServiceClosedError("the transport was closed while a request was under way")
         # Raised here, not above: the foreign error and its frames hold the request's headers, and would hang on as context.
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback holds this frame
 
     async def close(self) -> None:
         """Closes every connection, also those of an event loop that has ended. Idempotent.
@@ -256,10 +262,14 @@ class _ClosedHereError(aiohttp.ClientConnectionError):
     """The transport was closed under a reply."""
 
 
-class _Protocol(ResponseHandler):
-    """Tells whoever reads a body that it will not come to its end.
+class _FramingError(HttpProcessingError):
+    """A reply has more bytes around its body than in it."""
 
-    aiohttp 3.14 does so where the server closes the connection, but not where a chunk has no size or where we close the session:
+
+class _Protocol(ResponseHandler):
+    """Tells whoever reads a body that it will not come to its end, and cuts a reply that is nothing but framing.
+
+    aiohttp 3.14 does the first where the server closes the connection, but not where a chunk has no size or where we close the session:
     the reader would wait for ever. Keeps itself in `open_ones` as long as it has a connection.
     """
 
@@ -267,6 +277,7 @@ class _Protocol(ResponseHandler):
         super().__init__(loop)
         self._wire: asyncio.BaseTransport | None = None
         self._open_ones = open_ones
+        self._received_bytes = 0  # of the reply that is under way
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -277,6 +288,21 @@ class _Protocol(ResponseHandler):
         self._wire = None
         self._open_ones.discard(self)
         super().connection_lost(exc)
+
+    def set_response_params(self, **params: Any) -> None:
+        """Another request is about to be answered."""
+        self._received_bytes = 0
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._received_bytes += len(data)
+        if self._received_bytes > _MOST_FRAMING_BYTES:
+            body = self._payload
+            brought_bytes = 0 if body is None else body.total_bytes
+            if self._received_bytes - 2 * brought_bytes > _MOST_FRAMING_BYTES and self.transport is not None:
+                self.transport.close()
+                self.set_exception(_FramingError(message="more framing than body"))
 
     def cut(self) -> None:
         """Closes the connection without its event loop, which has ended.
@@ -471,7 +497,10 @@ class _Reply:
             self.close()
             raise
         self.close()
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure
 
     def close(self) -> None:
         self._alarm.cancel()
@@ -549,6 +578,7 @@ _FAILURES = (
         _PROXY,
     ),
     _Failure(LineTooLong, ResponseTooLargeError, "{where} sends a header line that is too long"),
+    _Failure(_FramingError, ResponseTooLargeError, "{where} sends more around its answer than an answer"),
     _Failure(HttpProcessingError, MalformedResponseError, "{where} sends something that is not HTTP/1.1"),
     _Failure(aiohttp.ClientResponseError, MalformedResponseError, "{where} sends something that is not HTTP/1.1"),
     _Failure(
@@ -580,7 +610,7 @@ def _explain(error: Exception, url: str, phase: str, connect_s: float | None = N
     """What to raise in place of `error`. Says who and when, never the URL's query, its user, a header or a body."""
     if isinstance(error, LLMRingError) or type(error) is TimeoutError:
         return error.with_traceback(None)  # ours already; its frames are aiohttp's, with the request's headers in them
-    cause = next((cause for cause in _causes(error) if isinstance(cause, LineTooLong)), error)
+    cause = next((cause for cause in _causes(error) if isinstance(cause, (LineTooLong, _FramingError))), error)
     row = next(row for row in _FAILURES if isinstance(cause, row.foreign))
     message = row.message.format(
         where=_where(url),

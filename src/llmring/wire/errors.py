@@ -103,12 +103,12 @@ def read_retry_after(headers: Mapping[str, str], *, limited: bool) -> float | No
     module has no clock), and, where the reply is a rate limit, the longest `x-ratelimit-reset-*` of what is used up.
     https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
-    milliseconds = _read_number(headers.get("retry-after-ms"))
+    milliseconds = read_number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     asked = headers.get("retry-after")
     if asked is not None:
-        seconds = _read_number(asked)
+        seconds = read_number(asked)
         if seconds is None:
             seconds = _seconds_between(headers.get("date"), asked)
         if seconds is not None:
@@ -117,7 +117,7 @@ def read_retry_after(headers: Mapping[str, str], *, limited: bool) -> float | No
 
 
 def _read_resets(headers: Mapping[str, str]) -> float | None:
-    resets = {kind: _read_duration(headers.get(f"x-ratelimit-reset-{kind}")) for kind in _LIMITED}
+    resets = {kind: read_duration(headers.get(f"x-ratelimit-reset-{kind}")) for kind in _LIMITED}
     known = {kind: reset for kind, reset in resets.items() if reset is not None}
     used_up = [
         reset for kind, reset in known.items() if headers.get(f"x-ratelimit-remaining-{kind}", "").strip() == "0"
@@ -125,18 +125,19 @@ def _read_resets(headers: Mapping[str, str]) -> float | None:
     return max(used_up or known.values(), default=None)
 
 
-def _read_number(text: str | None) -> float | None:
+def read_number(text: str | None) -> float | None:
+    """A header's number, 0 or more; None where it is none."""
     if text is None or not re.fullmatch(r"\s*\d{1,15}(?:\.\d{1,15})?\s*", text, re.ASCII):
         return None
     return float(text)
 
 
-def _read_duration(text: str | None) -> float | None:
+def read_duration(text: str | None) -> float | None:
     """`1s`, `6m0s`, `20ms`, `1h2m3.5s`, or plain seconds."""
     if text is None or len(text) > 64:
         return None
     if not _DURATION.fullmatch(text.strip()):
-        return _read_number(text)
+        return read_number(text)
     seconds = sum(float(number) * _SECONDS_PER[unit] for number, unit in _DURATION_PART.findall(text))
     return seconds if math.isfinite(seconds) else None
 

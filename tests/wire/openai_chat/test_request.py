@@ -66,6 +66,7 @@ FIELDS: dict[str, tuple[Any, dict[str, Any] | None]] = {
     "cache_variant": (1, None),
     "timeout": (3.0, None),
     "deadline": (4.0, None),
+    "on_interrupt": ("restart", None),
     "hide_thinking": (True, None),
     "files": ([], None),
     "metadata": ({"a": 1}, None),

@@ -82,7 +82,19 @@ class Endpoints:
 
     async def check_keys(self, names: Sequence[str]) -> list[Check]:
         """Whether each provider takes its key, by its listing of models."""
-        return list(await asyncio.gather(*(self._check_key(self._ring.get_provider(name)) for name in names)))
+        return list(await asyncio.gather(*(self._check_keys_of(name) for name in names)))
+
+    async def _check_keys_of(self, name: str) -> Check:
+        providers = _with_each_key(self._ring, name)
+        checks = await asyncio.gather(*(self._check_key(provider) for provider in providers))
+        if len(checks) == 1:
+            return checks[0]
+        # One that is good is enough for calls; one that is not is worth a look.
+        statuses = [check.status for check in checks]
+        bad = [check for check in checks if check.status == "fail"]
+        status = "fail" if len(bad) == len(checks) else "warn" if bad else "unknown" if "unknown" in statuses else "ok"
+        told = "; ".join(f"{p.row.key_variables[0]}: {c.text}" for p, c in zip(providers, checks, strict=True))
+        return Check(checks[0].id, status, told, bad[0].hint if bad else None)
 
     async def _check_key(self, provider: BaseLLMProvider) -> Check:
         name = f"auth.{provider.name}"
@@ -168,13 +180,25 @@ def find_addresses(ring: LLMRing, names: Iterable[str]) -> tuple[dict[str, str],
 def find_broken_keys(ring: LLMRing, names: Iterable[str]) -> dict[str, LLMRingError]:
     """The providers whose key could never be sent. Nobody is asked."""
     broken: dict[str, LLMRingError] = {}
-    for provider in _speakers(ring, names):
-        try:
-            if provider.signer is None:
-                provider.headers()
-        except LLMRingError as error:
-            broken[provider.name] = error
+    for speaker in _speakers(ring, names):
+        errors: list[LLMRingError] = []
+        providers = _with_each_key(ring, speaker.name)
+        for provider in providers:
+            try:
+                if provider.signer is None:
+                    provider.headers()
+            except LLMRingError as error:
+                errors.append(error)
+        if len(errors) == len(providers):
+            broken[speaker.name] = errors[0]
     return broken
+
+
+def _with_each_key(ring: LLMRing, name: str) -> list[BaseLLMProvider]:
+    """The provider, once for each of its keys that is set."""
+    provider = ring.get_provider(name)
+    each = [ring.get_provider(name, key.variable) for key in provider.row.keys]
+    return [found for found in each if found.key_source is not None] or [provider]
 
 
 def _speakers(ring: LLMRing, names: Iterable[str]) -> Iterator[BaseLLMProvider]:

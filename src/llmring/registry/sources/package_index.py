@@ -135,7 +135,10 @@ def _read_html(body: bytes, page: str, shown: str) -> list[_File]:
     links.close()
     files: list[_File] = []
     for name, href in links.files[:_MAX_FILES]:
-        url, fragment = urldefrag(href)
+        try:
+            url, fragment = urldefrag(href)
+        except ValueError:  # what is no URL names no file
+            continue
         _add(files, name, url, fragment.removeprefix("sha256="), page)
     if not links.files:
         raise RegistryError(f"{shown} is no page of a package index")

@@ -82,7 +82,8 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderEr
     except LLMRingError:
         value = excerpt(body)
     cls, code, message, delay_s, _ = _read(value)
-    cls = cls or class_of_status(status)
+    if cls is None or (cls is InvalidRequestError and 400 < status < 500):
+        cls = class_of_status(status)  # a proxy in between writes INVALID_ARGUMENT for whatever is wrong
     hint = HINTS.get(cls)
     if 300 <= status < 400:
         hint = "redirects are not followed, because keys would travel along; set the base URL to where the API is"

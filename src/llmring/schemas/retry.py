@@ -1,0 +1,40 @@
+"""How often a call is sent: a request's own, or a ring's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from llmring.exceptions import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a call is sent, and how long it waits in between. Frozen, checked where it is made: ConfigurationError.
+
+    attempts (1 or above): at one target (a model of the pool, with one key), the first one included; 1 = no retry.
+    attempts_per_call (1 or above): over all targets.
+    backoff_s (seconds): the base of the pause after an error, None for the kind of error's own (0.25 or 1 s); doubled with each
+    attempt, up to backoff_cap_s, and each pause is a random part of that.
+    backoff_cap_s (seconds): the longest pause after an error.
+    max_rate_limit_wait_s (seconds): how long a call may wait for servers' rate limits altogether, on top of its attempts;
+    0 = not at all.
+    hedge: whether a second target is asked where the first content is later than usual.
+    """
+
+    attempts: int = 3
+    attempts_per_call: int = 6
+    backoff_s: float | None = None
+    backoff_cap_s: float = 8.0
+    max_rate_limit_wait_s: float = 30.0
+    hedge: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("attempts", "attempts_per_call"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigurationError(f"RetryPolicy.{name}: {value!r}", hint="a whole number; 1 = one attempt")
+        for name in ("backoff_s", "backoff_cap_s", "max_rate_limit_wait_s"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not math.isfinite(value) or value < 0):
+                raise ConfigurationError(f"RetryPolicy.{name}: {value!r}", hint="seconds, 0 or more")
