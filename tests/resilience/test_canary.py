@@ -46,7 +46,7 @@ def echo(sent: str) -> dict[str, str]:
 
 
 def error_body(status: int, code: str, sent: str) -> bytes:
-    said = f"{status}: Incorrect API key provided: {sent}; see https://x.example/?key={quote(sent, safe='')}"
+    said = f"{status}: Incorrect API key provided: {sent}; you said {PROMPT}; see https://x.example/?key={quote(sent, safe='')}"
     error = {"message": said, "type": f"{code}-{sent}", "code": code, "param": sent}
     return json.dumps({"error": error}).replace("/", "\\/").encode()
 

@@ -30,9 +30,12 @@ from llmring import (
     ProviderResponseError,
     RetryPolicy,
 )
+from llmring.clock import SystemClock
 from llmring.schemas.messages import FilePart, ImagePart, Message, ProviderPart, TextPart, ThinkingPart, ToolOutputPart
 from llmring.schemas.tools import ToolCall
-from llmring.testing import Answer, FakeProvider, Fault, Received
+from llmring.testing import Answer, Exact, FakeProvider, Fault, Received
+from llmring.transport.guard import Guard
+from llmring.transport.http import HTTPTransport
 from llmring.wire.handover import HANDOVER
 
 # A provider for each dialect: its vendor, with the vendor's own differences from it.
@@ -288,6 +291,11 @@ async def test_a_conversation_goes_on_with_the_next_model(
     for secret in ("SECRET-THOUGHT", "U0VBTA==", "SECRET-BLOCK"):
         assert secret not in sent
     assert "left out" in told
+    takes = HANDOVER[target]
+    assert ("ids of tool calls were written anew" in told) is (takes.call_ids == "converted")
+    # Gemini's newer models take them, and one that is not known is taken for new.
+    moves = takes.tool_media == "converted" and target != "gemini_generate"
+    assert ("images in the result of a tool" in told) is moves
     for word in ("THE-SYSTEM", "I look.", "THE-ANSWER", "And?", '"look"', '"what"'):
         assert word in sent
     missing = {name for name, value in PARAMETERS.items() if not arrives(name, value, second.body)}
@@ -309,6 +317,27 @@ def arrives(name: str, value: Any, body: dict[str, Any]) -> bool:
             return "cache_control" in text
         case _:
             return json.dumps(value) in text
+
+
+@pytest.mark.spec("X04")
+async def test_an_image_that_a_fallback_cannot_fetch_is_fetched_for_it_and_that_is_told(
+    fake_provider: FakeProvider, keys: dict[str, Any], tmp_path: Any
+) -> None:
+    (tmp_path / "t.lock").write_text(
+        f'{LOCK}[[profiles.default.bindings]]\nalias = "both"\nmodels = ["openai:openai_chat", "ollama:ollama_chat"]\n'
+    )
+    fake_provider.script(lambda received: Exact(chunks=[PNG]) if received.method == "GET" else Answer("A dot."))
+    fake_provider.script(Fault.status(503), model="openai_chat")
+    image = ImagePart(url=f"{fake_provider.url}/dot.png")
+    request = LLMRequest(model="both", messages=[Message(role="user", content=[TextPart(text="What?"), image])])
+    before = request.model_dump_json()
+    transport = HTTPTransport(clock=SystemClock(), guard=Guard(allow_private=True, allow_http=True), environ={})
+    async with LLMRing(providers=keys, lockfile_path=tmp_path / "t.lock", transport=transport) as ring:
+        response = await ring.chat(request)
+    await transport.close()
+    assert (response.content, request.model_dump_json()) == ("A dot.", before)
+    assert response.warnings == ["what stands at a URL was fetched and sent along: ollama:ollama_chat does not fetch"]
+    assert faults(fake_provider.received[-1]) == []
 
 
 # What cannot be carried ---------------------------------------------------------------------------------------------------

@@ -151,13 +151,23 @@ def beginning(dialect: ServerDialect) -> list[bytes]:
     return events[: next(at for at, event in enumerate(events) if b"MARK" in event)]
 
 
+def arguments_without_end(dialect: ServerDialect) -> dict[str, Iterable[bytes]]:
+    """A tool call whose arguments grow; in dialects that send them whole, one event's cap holds."""
+    if dialect.name in ("gemini_generate", "ollama_chat"):
+        return {}
+    events = dialect.events(answer_of(arguments="MARK"), {})
+    at = next(at for at, event in enumerate(events) if b"MARK" in event)
+    return {"arguments-of-100-KB": chain(events[:at], repeat(events[at].replace(b"MARK", b"x" * 100_000)))}
+
+
 def without_end(dialect: ServerDialect) -> Mapping[str, Iterable[bytes]]:
     """Events by the bomb's name."""
     line = b"{}\n" if dialect.name == "ollama_chat" else b"data: {}\n\n"
     cr = b" \r" if dialect.name == "ollama_chat" else b"data: {}\r\r"
     start = beginning(dialect)
     many = b"".join([text_event(dialect, "x")] * 200)
-    return {
+    bombs = arguments_without_end(dialect)
+    return bombs | {
         "empty-lines": chain(start, repeat(b"\n" * 16 * KIB)),
         "comments": chain(start, repeat(b"\n" * 16 * KIB if dialect.name == "ollama_chat" else b":\n\n" * 4 * KIB)),
         "events-of-nothing": chain(start, repeat(line * KIB)),

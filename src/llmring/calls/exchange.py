@@ -13,7 +13,7 @@ import orjson
 from llmring.calls.attempts import find_usage
 from llmring.calls.background import finish_job
 from llmring.calls.call import Call, PlainCall, PlainReply, Reply
-from llmring.calls.fitting import fit_request
+from llmring.calls.fitting import fit_request, note_conversions
 from llmring.calls.media import LARGE_BYTES, MediaPlace, MediaStep, weigh, without_media
 from llmring.calls.options import lay_under
 from llmring.calls.source import StreamSource, say_who
@@ -109,6 +109,8 @@ class Exchange:
         # Whichever of its keys, and whoever is asked first.
         is_first = candidate.ref is call.resolution.candidates[0].ref
         request = fit_request(request, candidate, target, provider, dialect.name, is_first=is_first, warnings=notes)
+        if not is_first:
+            notes += note_conversions(request, target, dialect.name)
         stream, under = call.stream, call.extra_params
         weight = weigh(request)
         if weight.media:

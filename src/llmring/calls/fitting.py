@@ -10,10 +10,15 @@ from llmring.exceptions import ConfigurationError, NotSupportedError
 from llmring.providers.base import BaseLLMProvider
 from llmring.resolver import Candidate
 from llmring.schemas.embedding import EmbeddingOptions
+from llmring.schemas.media_parts import ImagePart, MediaPart
+from llmring.schemas.parts import ToolOutputPart, ToolUsePart
 from llmring.schemas.provider_options import VendorOptions
 from llmring.schemas.request import LLMRequest
 from llmring.wire.base import Target
+from llmring.wire.handover import HANDOVER
+from llmring.wire.turns import fits_call_ids
 
+_NO_CALL_IDS: Final = "ollama_chat"  # a result names its tool, not its call
 _BETA: Final = "anthropic-beta"  # the one header that is a list
 
 
@@ -49,6 +54,35 @@ def fit_request(
         )
         update["extra_headers"] = _merge_headers(options.headers(), request.extra_headers or {})
     return request.model_copy(update=update) if update else request
+
+
+def note_conversions(request: LLMRequest, target: Target, dialect: str) -> list[str]:
+    """What a fallback is told in other words than those of the conversation, for the response's warnings: HANDOVER's "converted". What is
+    left out, the encoder tells."""
+    takes = HANDOVER.get(dialect)
+    if takes is None:
+        return []
+    ids, has_tool_media, has_urls = list[str](), False, False
+    for message in request.messages:
+        ids += [call.id for call in message.tool_calls or ()]
+        for part in message.content if isinstance(message.content, list) else ():
+            if isinstance(part, ToolUsePart):
+                ids.append(part.id)
+            elif isinstance(part, ToolOutputPart):
+                has_tool_media |= not isinstance(part.content, str) and any(
+                    isinstance(inner, MediaPart) for inner in part.content
+                )
+            elif isinstance(part, MediaPart) and part.url is not None:
+                quirks = target.quirks
+                has_urls |= not (quirks.image_urls if isinstance(part, ImagePart) else quirks.file_urls)
+    where, notes = f"{target.provider}:{target.model}", list[str]()
+    if takes.call_ids == "converted" and any(dialect == _NO_CALL_IDS or not fits_call_ids(id) for id in ids):
+        notes.append(f"ids of tool calls were written anew: {where} does not take them as they are")
+    if has_tool_media and takes.tool_media == "converted" and not target.quirks.tool_media:
+        notes.append(f"images in the result of a tool were sent after it, as the user's: {where} takes none in results")
+    if has_urls:
+        notes.append(f"what stands at a URL was fetched and sent along: {where} does not fetch")
+    return notes
 
 
 def fit_embedding(

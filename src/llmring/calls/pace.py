@@ -26,6 +26,8 @@ LINES_AHEAD = 30_000
 MAX_KEPT_CHARS = 4 * 1024 * 1024
 # Nothing can have said so much before as many bytes have come: until then nobody counts.
 _UNCOUNTED_BYTES = MAX_KEPT_CHARS
+# Who sends lines by the thousand sends them in reads like this one.
+_LARGE_READ_BYTES = 4096
 
 
 class Pace:
@@ -33,7 +35,8 @@ class Pace:
     asked for, and may be as large as they are."""
 
     # _lines: how many came so far, or twice the events where those are more; _lines_free: as many came without a look at the time.
-    __slots__ = ("_bytes", "_kept", "_lines", "_lines_free", "_logprobs", "_started")
+    # in_doubt: whether `check` has anything to look at.
+    __slots__ = ("_bytes", "_kept", "_lines", "_lines_free", "_logprobs", "_started", "in_doubt")
 
     def __init__(self, started: float, *, logprobs: bool = False) -> None:
         self._started = started
@@ -42,22 +45,28 @@ class Pace:
         self._kept = 0
         self._lines = 0
         self._lines_free = LINES_AHEAD
+        self.in_doubt = False
 
     def add(self, data: bytes, events: Sequence[Event]) -> None:
-        self._lines += max(data.count(b"\n"), data.count(b"\r"), 2 * len(events))
-        self._bytes += len(data)
+        # On the way of every chunk.
+        size_bytes = len(data)
+        lines = data.count(b"\n")
+        if lines < 2 * len(events):
+            lines = 2 * len(events)
+        if size_bytes > _LARGE_READ_BYTES:
+            lines = max(lines, data.count(b"\r"))  # which end lines too
+        self._lines += lines
+        self._bytes += size_bytes
         if self._bytes > _UNCOUNTED_BYTES:
-            self._kept += self._measure(events, len(data))
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether `check` has anything to look at."""
-        return self._lines > self._lines_free or self._kept > MAX_KEPT_CHARS
+            self._kept += self._measure(events, size_bytes)
+        if self._lines > self._lines_free or self._kept > MAX_KEPT_CHARS:
+            self.in_doubt = True
 
     def check(self, now: float) -> None:
         """Raises ResponseTooLargeError where more has come than anybody can have written."""
         elapsed_s = now - self._started
         self._lines_free = LINES_AHEAD + int(elapsed_s * LINES_PER_S)
+        self.in_doubt = False
         if self._lines > self._lines_free:
             raise ResponseTooLargeError(
                 f"stream: {self._lines} lines in {elapsed_s:.2f} s: no model writes so fast",

@@ -57,7 +57,7 @@ class StreamSource:
             return None
         clock = self._clock
         now = self._monotonic()
-        if self._pace.is_in_doubt:
+        if self._pace.in_doubt:
             self._pace.check(now)
         clock.resume(now)
         data = await self._http.read_some(clock.until())

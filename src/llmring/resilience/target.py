@@ -13,7 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from llmring.exceptions import LLMRingError, ProviderError
+from llmring.exceptions import (
+    ProviderConnectionError,
+    ProviderError,
+    ProviderTimeoutError,
+    ResponseTooLargeError,
+)
 from llmring.resilience.breaker import Breaker, BreakerState, Scope
 from llmring.resilience.outcome import Outcome, judge
 from llmring.resilience.policy import BreakerPolicy
@@ -252,9 +257,15 @@ class Target:
             endpoint.release(permit.endpoint)
 
 
+# Their messages are written here, not by a server, where there is no status.
+_OURS = (ProviderConnectionError, ProviderTimeoutError, ResponseTooLargeError)
+
+
 def _describe(error: BaseException) -> str:
-    """For people: what a gate is shut for. Errors have been scrubbed before they come here; bodies are cut."""
-    if not isinstance(error, LLMRingError):
-        return type(error).__name__
-    status = f" {error.status}" if isinstance(error, ProviderError) and error.status is not None else ""
-    return f"{type(error).__name__}{status}: {error.message[:120]}"
+    """For people: what a gate is shut for. A server's own words are left out: they may quote the prompt, and reasons are logged."""
+    facts = [type(error).__name__]
+    if isinstance(error, ProviderError):
+        facts += [str(fact)[:40] for fact in (error.status, error.code) if fact is not None]
+    if isinstance(error, _OURS) and error.status is None:
+        return f"{' '.join(facts)}: {error.message[:120]}"
+    return " ".join(facts)

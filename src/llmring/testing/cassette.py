@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, TypeAlias, get_args
@@ -77,6 +75,13 @@ class Cassette:
         exchanges = [] if self._replay is None else self._replay.unused
         return [f"{exchange.method} {safe_url(exchange.url)}" for exchange in exchanges]
 
+    def stand_ins(self) -> dict[str, str]:
+        """What key variables are to hold while it plays: something for each key that there was when it was recorded, nothing for any other
+        provider's. So the same models of a pool can be asked, whoever runs the test. Empty while it records."""
+        if self.is_recording:
+            return {}
+        return {name: _STAND_IN if name in self.keys else "" for name in _key_variables()}
+
     def hide(self, text: str) -> None:
         """This text, of 8 characters or more, is *** in the file, wherever it stands; a request that holds it finds its recording all the
         same. Keys are hidden unasked: those of the environment, and those that go into a header or a query."""
@@ -93,26 +98,6 @@ class Cassette:
             await self._network.close()
         if self._recording is not None and self._recording.exchanges and kind is None:
             self._recording.save(self.path, keys=self.keys)
-
-
-@contextmanager
-def recorded_keys(cassette: Cassette) -> Generator[None]:
-    """While a cassette plays, the environment has a stand-in for each key that there was when it was recorded, and no other provider's
-    key: the same models of a pool can be asked, whoever runs the test."""
-    if cassette.is_recording:
-        yield
-        return
-    saved = {name: os.environ.get(name) for name in _key_variables()}
-    for name in saved:
-        os.environ[name] = _STAND_IN if name in cassette.keys else ""
-    try:
-        yield
-    finally:
-        for name, value in saved.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _key_variables() -> set[str]:

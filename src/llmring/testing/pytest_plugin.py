@@ -90,11 +90,13 @@ async def _cassette(request: pytest.FixtureRequest) -> AsyncIterator[Cassette]:
     In cassettes/MODULE/TEST.json beside the test, or cassettes/NAME.json by the marker `cassette("NAME")`. Make rings after asking for
     this fixture: while it plays, key variables hold stand-ins for the keys that there were.
     """
-    from llmring.testing.cassette import Cassette, recorded_keys
+    from llmring.testing.cassette import Cassette
 
     record: Any = request.config.getoption(_RECORD)
     cassette = Cassette(_cassette_path(request), record=record)
-    with recorded_keys(cassette):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cassette.stand_ins().items():
+            patch.setenv(name, value)
         async with cassette:
             yield cassette
 

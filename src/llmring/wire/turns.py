@@ -95,8 +95,13 @@ class CallIds:
         return self._answered.get(id) or _fit_call_id(id)
 
 
+def fits_call_ids(id: str) -> bool:
+    """Whether a strict vendor takes this id as it is."""
+    return _CALL_ID.fullmatch(id) is not None
+
+
 def _fit_call_id(id: str) -> str:
-    if _CALL_ID.fullmatch(id):
+    if fits_call_ids(id):
         return id
     import hashlib  # few ever need it
 
