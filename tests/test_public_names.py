@@ -214,6 +214,7 @@ PUBLIC = [
     "OllamaProvider",
     "OpenAIOptions",
     "OpenAIProvider",
+    "PackageLockError",
     "Part",
     "ProfileNotFoundError",
     "Provider",

@@ -41,16 +41,23 @@ def build_plain_chain(
     exchange: Callable[[PlainCall[T], Candidate], Awaitable[PlainReply[T]]],
     clock: Clock,
     *,
-    digests: DigestCheck | None = None,
+    digests: DigestCheck,
+    check: Callable[[PlainCall[T], PlainReply[T]], None] | None = None,
 ) -> Callable[[PlainCall[T]], Awaitable[PlainReply[T]]]:
-    """The same for what is not chat: fallback ( pin ( exchange )). Its deadline is set where the call is made."""
+    """The same for what is not chat: fallback ( pin ( exchange )). Its deadline is set where the call is made.
 
-    async def send_verified(call: PlainCall[T], candidate: Candidate) -> PlainReply[T]:
-        if candidate.digest is not None and digests is not None:
+    check: of the model that answers, where what it answers names one.
+    """
+
+    async def send_pinned(call: PlainCall[T], candidate: Candidate) -> PlainReply[T]:
+        if candidate.digest is not None:
             await digests.check(candidate, call.deadline)
-        return await exchange(call, candidate)
+        reply = await exchange(call, candidate)
+        if check is not None:
+            check(call, reply)
+        return reply
 
-    return with_fallback(exchange if digests is None else send_verified, clock)
+    return with_fallback(send_pinned, clock)
 
 
 def build_direct_chain(exchange: SendTo, clock: Clock) -> Send:

@@ -9,6 +9,7 @@ from llmring.exceptions import (
     CircuitBreakerError,
     ConfigurationError,
     DeadlineExceededError,
+    DigestMismatchError,
     InvalidRequestError,
     LLMRingError,
     MissingCredentialError,
@@ -27,9 +28,10 @@ def moves_on(error: LLMRingError, *, first: bool) -> bool:
 
     The caller's own mistakes and the caller's deadline end the call. What a later candidate cannot express (its dialect's
     limits) passes that candidate over; where the first cannot express it, the request itself is wrong. A provider that is not
-    known here says nothing of the request, wherever it stands.
+    known here says nothing of the request, wherever it stands. A model whose content is not the one that was pinned is for a person
+    to look at: no other model hides it.
     """
-    if isinstance(error, ServiceClosedError):
+    if isinstance(error, (ServiceClosedError, DigestMismatchError)):
         return False
     if isinstance(error, ConfigurationError):
         return not first or isinstance(error, ProviderNotFoundError)
