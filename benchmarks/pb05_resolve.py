@@ -19,7 +19,7 @@ from llmring.resolver import Resolver
 budget = "PB05"
 title = "From an alias to its models: CPU a look-up, cached and cold"
 _METHOD = (
-    "One thread, one alias of a lockfile with 50. Cold is a cache of size 0: every look-up goes through the lock's "
+    "One thread, one alias of a lockfile with 50, as `llmring lock` writes it. Cold is a cache of size 0: every look-up goes through the lock's "
     "bindings. `resolve` gives the whole pool, as every call asks for it; `resolve_alias` also asks who has a key."
 )
 _ROUNDS = 9

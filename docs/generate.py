@@ -9,7 +9,20 @@ from __future__ import annotations
 import sys
 import time
 
-from generators import ROOT, api, cli, environment, errors, features, manifest, navigation, options, providers, site
+from generators import (
+    ROOT,
+    api,
+    cli,
+    environment,
+    errors,
+    features,
+    findings,
+    manifest,
+    navigation,
+    options,
+    providers,
+    site,
+)
 
 USAGE = "usage: generate.py [--check] [--site]"
 
@@ -22,6 +35,7 @@ def pages() -> dict[str, str]:
         "docs/providers.md": providers.providers_page(),
         "docs/reference/cli.md": cli.page(),
         "docs/reference/errors.md": errors.page(),
+        "docs/reference/findings.md": findings.page(),
         **api.pages(),
         **manifest.pages(),
         **options.pages(),

@@ -217,6 +217,7 @@ PUBLIC = [
     "OllamaProvider",
     "OpenAIOptions",
     "OpenAIProvider",
+    "PackageLockError",
     "Part",
     "ProfileNotFoundError",
     "Provider",

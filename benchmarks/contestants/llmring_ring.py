@@ -5,33 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from benchmarks.contestants import ANSWER, KEY, PROMPT
 from llmring import LLMRequest, LLMRing, Message, StreamEventType
-
-# Aliases carry the name of the model that they stand for: a contestant is told models. The prices are made up.
-LOCK = """\
-version = "1.1"
-default_profile = "default"
-
-[profiles.default]
-name = "default"
-"""
-_BINDING = """
-[[profiles.default.bindings]]
-alias = "{alias}"
-models = ["{provider}:{alias}", "llamacpp:another"]
-"""
-_ROW = """
-[[locked]]
-id = "{provider}:{alias}"
-price = {{ input = "2", output = "10", cache_read = "0.2" }}
-price_as_of = "2026-11-20"
-price_source = "made up"
-"""
-
+from llmring.lockfile.intent import Intent
+from llmring.lockfile.model import DEFAULT_PROFILE, Binding, Lock, LockedModel, Profile
+from llmring.lockfile.render import VERSION, hash_facts, render_lock
+from llmring.lockfile.store import LOCK_NAME
+from llmring.registry.model_info import ModelInfo
 
 # What the fake provider is asked for: every model that a budget names.
 MODELS = ["hello", "chunks-500", "chunks-100-pace-20", "chunks-50-pace-20", "chunks-500-pace-50"]
@@ -47,12 +32,30 @@ SPEAKERS = {
 
 
 def write_lock(folder: Path, aliases: list[str], provider: str = "openai") -> Path:
-    """A lockfile that binds each alias to a pool of two, with the facts of the first."""
-    bindings = "".join(_BINDING.format(alias=alias, provider=provider) for alias in aliases)
-    rows = "".join(_ROW.format(alias=alias, provider=provider) for alias in aliases)
-    path = folder / "llmring.lock"
-    path.write_text(LOCK + bindings + rows)
+    """A lockfile as `llmring lock` writes it, hashes and all, that binds each alias to a pool of two.
+
+    Aliases carry the name of the model that they stand for: a contestant is told models. The prices are made up.
+    """
+    bindings: dict[str, Binding] = {}
+    rows: dict[str, LockedModel] = {}
+    for alias in aliases:
+        models = (f"{provider}:{alias}", "llamacpp:another")
+        bindings[alias] = Binding(alias, models, Intent(alias, models).fingerprint)
+        rows |= {model: _lock_row(model) for model in models}
+    profile = Profile(DEFAULT_PROFILE, bindings)
+    lock = Lock(VERSION, DEFAULT_PROFILE, {DEFAULT_PROFILE: profile}, rows, {}, digest="", source="")
+    path = folder / LOCK_NAME
+    path.write_bytes(render_lock(lock))
     return path
+
+
+def _lock_row(model: str) -> LockedModel:
+    info = ModelInfo(model, pin="unknown")
+    if not model.startswith("llamacpp:"):
+        price = {"input": Decimal(2), "output": Decimal(10), "cache_read": Decimal("0.2")}
+        info = replace(info, price=price, price_as_of="2026-11-20", price_source="made up")
+    row = LockedModel(info)
+    return replace(row, facts=hash_facts(row))
 
 
 def make_ring(base_url: str, lockfile: Path, *, dialect: str = "openai_chat", alias_cache_size: int = 1000) -> LLMRing:

@@ -76,11 +76,25 @@ GROUPS: Final[Mapping[str, Group]] = {
     ),
 }
 
-_TESTING = Group(
-    "Testing",
-    "`llmring.testing`: what an application tests its own code with. Nothing here leaves this machine.",
-    (),
-)
+# Packages with names of their own, each on a page of its own.
+_PACKAGES: Final[Mapping[str, tuple[str, Group]]] = {
+    "lock": (
+        "llmring.lockfile",
+        Group(
+            "The lock",
+            "`llmring.lockfile`: what the lock's commands do, for programs. What decides is pure: it asks nobody and writes nothing.",
+            (),
+        ),
+    ),
+    "testing": (
+        "llmring.testing",
+        Group(
+            "Testing",
+            "`llmring.testing`: what an application tests its own code with. Nothing here leaves this machine.",
+            (),
+        ),
+    ),
+}
 
 
 def pages() -> dict[str, str]:
@@ -90,10 +104,9 @@ def pages() -> dict[str, str]:
     for key, _, name, module in placed:
         members[key][name] = first_sentence(docstring(name, module))
     made = {key: _page(group, "llmring", members[key]) for key, group in GROUPS.items()}
-    testing = {
-        name: first_sentence(docstring(name, module)) for name, module in public_homes("llmring.testing").items()
-    }
-    made["testing"] = _page(_TESTING, "llmring.testing", testing)
+    for key, (package, group) in _PACKAGES.items():
+        homes = public_homes(package)
+        made[key] = _page(group, package, {name: first_sentence(docstring(name, homes[name])) for name in homes})
     return {f"docs/reference/api/{key}.md": page for key, page in made.items()}
 
 

@@ -14,10 +14,10 @@ import typing
 from typing import Any, Final
 
 from llmring.lockfile.model import POLICIES
-from llmring.lockfile.rows import EFFORTS
+from llmring.lockfile.rows import EFFORTS, PRICE
 from llmring.providers.declared import ProviderOptions
 from llmring.providers.table import PROVIDERS
-from llmring.registry.model_info import CAPS, PINS
+from llmring.registry.model_info import CAPS, PINS, PRICE_KINDS
 from llmring.schemas.model_ref import ALIAS_NAME, MODEL_NAME, PROVIDER_NAME
 from llmring.wire.table import DIALECTS
 
@@ -31,6 +31,7 @@ _CODE_OR_USER_ALONE: Final = frozenset({"api_key", "token_provider", "like", "ex
 
 _NAME: Final = ALIAS_NAME.pattern
 _PROVIDER: Final = PROVIDER_NAME.pattern
+_PLUGGED: Final = "^plugin-[a-z][a-z0-9_-]{0,31}$"
 _SOURCES: Final = ("provider-api", "registry")
 
 
@@ -129,7 +130,11 @@ def _constraints() -> dict[str, Any]:
 
 def _sources() -> dict[str, Any]:
     def order(what: str, *more: str) -> dict[str, Any]:
-        return _list(f"Where {what} come from; the first wins.", {"enum": [*_SOURCES, *more]}, minimum=1)
+        return _list(
+            f"Where {what} come from; the first wins.",
+            {"anyOf": [{"enum": [*_SOURCES, *more]}, {"pattern": _PLUGGED}]},
+            minimum=1,
+        )
 
     return _table(
         "Where the commands of the lock look things up. A call never does.",
@@ -143,13 +148,13 @@ def _sources() -> dict[str, Any]:
 
 def _alias(*, required: bool) -> dict[str, Any]:
     price = {
-        "description": "USD per million tokens, as a string.",
+        "description": "USD per million tokens, as a string; not 0.",
         "type": "string",
-        "pattern": "^(0|[1-9][0-9]{0,6})(\\.[0-9]{1,9})?$",
+        "pattern": f"^(?![0.]*$){PRICE.pattern}$",
         "examples": ["3", "0.25"],
     }
     pool = _list(
-        "The pool: the first is meant, the rest stand by in this order. A profile's pool replaces the one it inherits.",
+        "The pool: the first is meant, the rest stand by in this order. A profile's pool replaces the one it inherits, and what guards that.",
         {"$ref": "#/$defs/model"},
         minimum=1,
     )
@@ -160,7 +165,7 @@ def _alias(*, required: bool) -> dict[str, Any]:
             "needs": _list("What every model of the pool must be able to do.", {"enum": list(CAPS)}),
             "min-input": _whole("Tokens of prompt that every model of the pool must accept."),
             "min-output": _whole("Tokens of answer that every model of the pool must be able to give."),
-            "max-price": _table("What tokens may cost.", {"input": price, "output": price}),
+            "max-price": _table("What tokens may cost.", dict.fromkeys(PRICE_KINDS, price)),
             **_parameters(),
             "until": {
                 "description": "The day (UTC) from which the models under `then` serve in place of the pool; a date, without quotes.",
@@ -221,7 +226,7 @@ def _ignored() -> dict[str, Any]:
             "id": {
                 "description": "The finding's id, and of what: model.retiring:openai:gpt-5-2025-08-07.",
                 "type": "string",
-                "pattern": "^[a-z]+\\.[a-z-]+(:[^\\s]+)?$",
+                "pattern": "^[a-z]+\\.[a-z-]+(:[!-~]([ -~]*[!-~])?)?$",
             },
             "until": {
                 "description": "The day on which it counts again; a date, without quotes.",

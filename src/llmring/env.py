@@ -13,9 +13,9 @@ from llmring.exceptions import ConfigurationError
 from llmring.regular_file import read_regular_file
 
 # llmring's own
-LLMRING_LOCKFILE_PATH: Final = "LLMRING_LOCKFILE_PATH"  # the lockfile to use; must exist
+LLMRING_LOCKFILE_PATH: Final = "LLMRING_LOCKFILE_PATH"  # the lockfile to use; must exist, except for what writes it
 LLMRING_PROFILE: Final = "LLMRING_PROFILE"  # the profile to use when a call names none
-LLMRING_LOCKED: Final = "LLMRING_LOCKED"  # true: the bundled fallback lock is refused
+LLMRING_LOCKED: Final = "LLMRING_LOCKED"  # true: the bundled fallback lock is refused, and no command writes a lock
 LLMRING_AUTO_UPLOAD: Final = "LLMRING_AUTO_UPLOAD"  # true: rings without an upload_strategy use FileUploadStrategy()
 LLMRING_FROZEN: Final = "LLMRING_FROZEN"  # true: as LOCKED, and the manifest is not read
 LLMRING_OFFLINE: Final = "LLMRING_OFFLINE"  # true: the lock's commands ask no vendor

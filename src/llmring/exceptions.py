@@ -3,7 +3,8 @@
 LLMRingError
 ├── ConfigurationError                what the caller or a file asked for cannot work
 │   ├── LockfileError                 a lockfile cannot be found, read or understood
-│   │   └── LockfileVersionError      written for another major version
+│   │   ├── LockfileVersionError      written for another major version
+│   │   └── PackageLockError          an extended package's lock is not the recorded one, or binds what it may not
 │   ├── DigestMismatchError           a model's content is not what was locked
 │   ├── RegistryError                 model facts cannot be found, read or understood
 │   │   └── RegistryRollbackError     older than those that were kept
@@ -98,6 +99,10 @@ class LockfileError(ConfigurationError):
 
 class LockfileVersionError(LockfileError):
     """The lockfile was written for another major version of the format."""
+
+
+class PackageLockError(LockfileError):
+    """The lockfile of an extended package is refused: it is not the one that was recorded, or names a provider that is not allowed."""
 
 
 class DigestMismatchError(ConfigurationError):

@@ -33,14 +33,17 @@ def read_regular_file(path: str | os.PathLike[str], limit: int) -> tuple[bytes, 
         os.close(descriptor)
 
 
-def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o600) -> None:
+def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o600, keep_mode: bool = False) -> None:
     """Writes a file beside `path` and puts it in its place: who is interrupted, even by a power cut, leaves the old one. mode: of
-    the file; default, its user's alone. Folders that are missing are made, for their user alone. Raises OSError.
+    the file; default, its user's alone. keep_mode: one that is there keeps its own. Folders that are missing are made, for their
+    user alone. Raises OSError.
     """
     import tempfile  # slow to load, for the many who only read
 
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, mode=0o700 if mode == 0o600 else 0o777, exist_ok=True)
+    if keep_mode and os.path.exists(path):
+        mode = stat.S_IMODE(os.stat(path).st_mode)
     descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=folder)
     try:
         with open(descriptor, "wb") as file:
@@ -52,3 +55,18 @@ def replace_file(path: str | os.PathLike[str], data: bytes, *, mode: int = 0o600
     except BaseException:
         os.unlink(temporary)
         raise
+    _write_out_folder(folder)
+
+
+def _write_out_folder(folder: str) -> None:
+    """A name is as durable as the content behind it only once its folder is written out, too."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return  # Windows opens no folders; the file is in its place, whatever this one allows
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some network file systems cannot
+    finally:
+        os.close(descriptor)

@@ -23,7 +23,7 @@ from llmring.exceptions import (
     ProfileNotFoundError,
     ProviderNotFoundError,
 )
-from llmring.lockfile.extends import read_package_lock
+from llmring.lockfile.extends import choose_profile, read_package_lock
 from llmring.lockfile.model import DEFAULT_PROFILE, Binding, Lock, Policy, Profile
 from llmring.lockfile.store import LockStore
 from llmring.registry.layers import lay_over
@@ -114,7 +114,7 @@ class Resolver:
     has_credential, known_provider: asked at call time, by provider name. provider_names: for close matches alone.
     known_model: whether a model is one that llmring knows of, beside those of the lock. find_registered: what the program itself
     said of a model; the lock's facts go before it.
-    default_profile: what LLMRING_PROFILE says, None where it says nothing. cache_size: entries, 0 turns the cache off;
+    default_profile: what LLMRING_PROFILE says, None where it says nothing. is_silent: whoever only looks logs nothing. cache_size: entries, 0 turns the cache off;
     cache_ttl_s: seconds.
     """
 
@@ -129,6 +129,7 @@ class Resolver:
         known_model: Callable[[ModelRef], bool] | None = None,
         find_registered: Callable[[str], ModelInfo | None] | None = None,
         default_profile: str | None = None,
+        is_silent: bool = False,
         cache_size: int = 1000,
         cache_ttl_s: float = 3600.0,
     ) -> None:
@@ -144,6 +145,7 @@ class Resolver:
         self._known_model = known_model
         self._find_registered = find_registered
         self._default_profile = default_profile
+        self._is_silent = is_silent
         self._size = cache_size
         self._ttl_s = cache_ttl_s
         self._guard = threading.Lock()
@@ -162,7 +164,8 @@ class Resolver:
         self._packages: dict[str, Lock] = {}
 
     def clear_cache(self) -> None:
-        """Forgets what was resolved, and the locks of extended packages; the counters stay."""
+        """Forgets what was resolved, and the locks of extended packages, and looks at the lockfile anew; the counters stay."""
+        self._store.expire()
         with self._guard:
             self._start_cache(None)
 
@@ -306,10 +309,10 @@ class Resolver:
         """What is locked keeps working as long as its provider lets it; the log says once that this may end."""
         if info.retires is not None and today >= info.retires:
             how = "may be retired since" if info.retires_kind == "earliest" else "is retired since"
-            self._say_once(f"{info.id} {how} {info.retires}; `llmring lock upgrade` names what may take its place")
+            self._say_once(f"{info.id} {how} {info.retires}; `llmring lock audit` says what may take its place")
 
     def _say_once(self, text: str) -> None:
-        if text not in self._said and len(self._said) < _MOST_SAID:
+        if not self._is_silent and text not in self._said and len(self._said) < _MOST_SAID:
             self._said.add(text)
             _log.warning("%s", text)
 
@@ -383,7 +386,7 @@ class Resolver:
             with self._guard:
                 if lock is self._cached_lock:
                     self._packages[package] = inner
-        found = inner.profiles.get(profile) or inner.profiles.get(inner.default_profile or DEFAULT_PROFILE)
+        found = choose_profile(inner, profile)
         if found is None:
             raise ProfileNotFoundError(
                 f"{inner.source} has neither a profile {profile!r} nor a default one", name=profile

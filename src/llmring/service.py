@@ -197,9 +197,10 @@ class LLMRing:
             exchange, clock=self._clock, scrubber=self._scrubber, find_custom=self._roster.find_custom
         )
         self._end_custom_streams = send_to.close
-        digests = DigestCheck(
+        self._digests = digests = DigestCheck(
+            self._clock,
             lambda name: None if self._roster.find_custom(name) is not None else self._roster.get(name),
-            lambda provider, path, deadline: caller.ask_json(provider, path, timeout_s=TAGS_S, deadline=deadline),
+            lambda provider, path: caller.ask_json(provider, path, timeout_s=TAGS_S),
         )
         random = random or Random()  # noqa: S311 - spreads calls and pauses, keeps no secret
         self._routes = Routes(self._roster.keys, environ=self._environ, random=random, weights=weights)
@@ -219,10 +220,12 @@ class LLMRing:
             listener=on_transition,
             random=random,
         )
-        gates = Gates(self._board)
+        gates, drift = Gates(self._board), DriftCheck()
         routes = self._routes
-        self._send = build_chain(send_to, gates, list_routes=routes.of_chat, drift=DriftCheck(), digests=digests)
-        self._embed = build_plain_chain(send_to.ask, gates, list_routes=routes.of_plain, digests=digests)
+        self._send = build_chain(send_to, gates, list_routes=routes.of_chat, drift=drift, digests=digests)
+        self._embed = build_plain_chain(
+            send_to.ask, gates, list_routes=routes.of_plain, digests=digests, check=drift.check_embedding
+        )
         self._count = build_plain_chain(send_to.ask, gates, list_routes=routes.of_plain, digests=digests)
         self._rerank = build_plain_chain(send_to.ask, gates, list_routes=routes.of_plain, digests=digests)
 
@@ -619,6 +622,7 @@ class LLMRing:
                 _log.warning("an uploaded file could not be deleted: %s", error)
         self._closed = True
         await self._uploads.close()
+        await self._digests.close()
         for guarded, transport in self._transports.items():
             if guarded or not self._has_own_transport:
                 await transport.close()

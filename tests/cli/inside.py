@@ -47,11 +47,13 @@ class Inside:
 
 @dataclass
 class Vendor:
-    """A vendor's server as `llmring doctor` meets it. key: the one that it takes, None for an open listing. date: what its clock says."""
+    """A vendor's server as `llmring doctor` meets it. key: the one that it takes, None for an open listing. date: what its clock says.
+    listing: what it lists, as JSON."""
 
     url: str = ""
     key: str | None = "the-right-key-0123456789"
     date: str | None = None
+    listing: str = '{"data": []}'
     seen: list[str] = field(default_factory=list[str])
 
     @contextmanager
@@ -62,10 +64,10 @@ class Vendor:
             def do_GET(self) -> None:
                 given = self.headers.get("Authorization", "")
                 vendor.seen.append(f"{self.path} {given}")
-                is_listing = self.path.endswith("/models")
+                is_listing = self.path.partition("?")[0].endswith("/models")
                 refused = is_listing and vendor.key is not None and given != f"Bearer {vendor.key}"
                 # A vendor that quotes the key it refuses.
-                body = f'{{"error": {{"message": "no such key: {given}"}}}}' if refused else '{"data": []}'
+                body = f'{{"error": {{"message": "no such key: {given}"}}}}' if refused else vendor.listing
                 self.send_response_only(401 if refused else 200 if is_listing else 404)
                 self.send_header("Date", vendor.date or self.date_time_string())
                 self.send_header("Content-Type", "application/json")

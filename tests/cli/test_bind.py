@@ -154,3 +154,10 @@ def test_where_nothing_is_nothing_is_made(inside: Inside) -> None:
 def test_a_lock_whose_manifest_is_gone_is_not_edited(project: Inside) -> None:
     (project.folder / "llmring.toml").unlink()
     project.run("bind", "fast", "anthropic:claude-sonnet-5-5").check("bind-orphan")
+
+
+def test_a_lock_that_follows_a_manifest_is_not_edited_behind_its_back(project: Inside) -> None:
+    before = both(project)
+    outcome = project.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--lockfile", "llmring.lock")
+    assert (outcome.code, "without --lockfile" in outcome.stderr) == (2, True)
+    assert both(project) == before

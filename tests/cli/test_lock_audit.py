@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.cli.inside import Inside
+from tests.cli.inside import Inside, Vendor
 
 from llmring.registry.parse import Fact, FactSource, make_file
 from llmring.registry.refresh import write_file
@@ -176,6 +178,115 @@ def test_a_vendor_that_had_to_be_asked_and_cannot_be_is_undetermined(audited: In
         assert "source.unreachable" in outcome.stdout
         assert "sk-test" not in outcome.stdout + outcome.stderr
     assert (audited.folder / "llmring.lock").read_text() == text
+
+
+CLAUDE = {
+    "id": "tiny",
+    "type": "model",
+    "display_name": "Tiny",
+    "created_at": "2026-01-01T00:00:00Z",
+    "lifecycle": "active",
+    "max_input_tokens": 200_000,
+    "max_tokens": 64_000,
+    "capabilities": {"image_input": {"supported": True}},
+}
+ASKED = """\
+version = "1.1"
+default_profile = "default"
+
+[profiles.default]
+name = "default"
+
+[[profiles.default.bindings]]
+alias = "fast"
+models = ["anthropic:tiny"]
+
+[[locked]]
+id = "anthropic:tiny"
+pin = "snapshot"
+caps = ["vision"]
+max_input = 200000
+price = { input = "2", output = "10" }
+"""
+
+
+@pytest.fixture
+def asked(inside: Inside, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Audits online, with what the vendor lists of its one model, and what the registry says it costs; `id severity` of what is found."""
+    vendor.key = None
+    inside.write("llmring.lock", ASKED)
+    inside.write("llmring.toml", '[sources]\nprices = ["registry"]\n\n[alias.fast]\nmodels = ["anthropic:tiny"]\n')
+    today = datetime.now(UTC).date().isoformat()
+    page = FactSource("a page", "https://anthropic.example/models", today)
+    monkeypatch.setenv("LLMRING_REGISTRY_URL", str(inside.folder / "registry"))
+    (inside.folder / "registry").mkdir()
+
+    def audit(*, code: int, costs: str = "2", **said: Any) -> list[str]:
+        facts = {name: Fact(value, "page") for name, value in {"price.input": costs, "price.output": "10"}.items()}
+        write_file(
+            inside.folder / "registry" / "anthropic.json",
+            make_file("anthropic", today, {"page": page}, {"tiny": facts}),
+        )
+        vendor.listing = json.dumps({"data": [CLAUDE | said], "has_more": False})
+        key = {"ANTHROPIC_API_KEY": "sk-ant-test-0123456789", "ANTHROPIC_BASE_URL": vendor.url.removesuffix("/v1")}
+        outcome = inside.run("lock", "audit", "--online", "--as-of", "2026-12-01", "--json", **key)
+        assert outcome.code == code, outcome
+        assert "sk-ant" not in outcome.stdout + outcome.stderr
+        assert (inside.folder / "llmring.lock").read_text() == ASKED
+        return [f"{found['id']} {found['severity']}" for found in json.loads(outcome.stdout)["findings"]]
+
+    return audit
+
+
+def test_a_vendor_that_is_asked_and_says_what_was_locked(asked: Callable[..., list[str]]) -> None:
+    assert asked(code=0) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "expected"),
+    [
+        ({"id": "other"}, 1, ["model.gone error"]),
+        ({"lifecycle": "retired"}, 1, ["model.retired error"]),
+        ({"lifecycle": "deprecated"}, 0, ["model.deprecated warning"]),
+        ({"lifecycle": "deprecated", "retires_at": "2026-12-30T00:00:00Z"}, 0, ["model.retiring warning"]),
+        ({"max_input_tokens": 100_000}, 1, ["cap.lost error"]),
+        ({"capabilities": {"image_input": {"supported": False}}}, 1, ["cap.lost error"]),
+        ({"costs": "2.5"}, 1, ["price.increased error"]),
+        (
+            {"costs": "2.5", "max_input_tokens": 1, "lifecycle": "retired"},
+            1,
+            ["cap.lost error", "model.retired error", "price.increased error"],
+        ),
+    ],
+)
+def test_what_moved_by_the_vendors_own_words(
+    asked: Callable[..., list[str]], said: dict[str, Any], code: int, expected: list[str]
+) -> None:
+    assert asked(code=code, **said) == expected
+
+
+def test_a_pointer_that_leads_elsewhere_now(audited: Inside) -> None:
+    text = LOCK.replace('    "acme:dear",\n]', '    "acme:dear",\n]\nrequested = ["acme:newest", "acme:dear"]')
+    audited.write("llmring.lock", text)
+    audited.write("llmring.toml", MANIFEST.replace("acme:small", "acme:newest"))
+    registry = audited.folder / "registry" / "acme.json"
+    said = json.loads(registry.read_text())
+    newest: dict[str, Any] = {"pin": {"value": "pointer", "source": "page"}}
+    said["models"]["newest"] = newest
+    for target, expected in (("small", []), ("dear", ["pin.drift"])):
+        newest["points_to"] = {"value": target, "source": "page"}
+        registry.write_text(json.dumps(said))
+        outcome = audited.run("lock", "audit", "--as-of", "2026-12-01", "--json")
+        assert [found["id"] for found in json.loads(outcome.stdout)["findings"]] == expected
+    audited.run("lock", "audit", "--as-of", "2026-12-01", "--fail-on", "pin.drift").check("lock-audit-pointer")
+
+
+@pytest.mark.spec("V03")
+def test_a_lock_that_is_missing_is_no_green_one(audited: Inside) -> None:
+    (audited.folder / "llmring.lock").unlink()
+    outcome = audited.run("lock", "audit")
+    assert (outcome.code, outcome.stdout) == (1, "")
+    assert "no llmring.lock here" in outcome.stderr
 
 
 def test_online_where_nobody_is_to_be_asked(audited: Inside) -> None:

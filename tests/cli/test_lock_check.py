@@ -112,6 +112,8 @@ def test_the_contract(inside: Inside) -> None:
     promises = json.loads(outcome.stdout)["promises"]
     assert {promise["profile"] for promise in promises} == {"dev"}
     assert {edge["answer"] for promise in promises for edge in promise["takes_over"]} == {"yes", "no"}
+    assert {edge["source"] for promise in promises for edge in promise["takes_over"]} == {"llmring's table of dialects"}
+    assert {answer["source"] for promise in promises for answer in promise["serves"].values()} == {"registry"}
     inside.run("lock", "contract", "--profile", "deb").check("lock-contract-no-such-profile")
 
 

@@ -116,6 +116,78 @@ def test_what_is_neither_file_nor_commit(repository: Inside) -> None:
     assert not (repository.folder / "x").exists()
 
 
+def test_a_bare_repository_and_a_folder_within_one(repository: Inside) -> None:
+    (repository.folder / "sub").mkdir()
+    repository.write("sub/llmring.lock", NEW)
+    git(repository.folder, "add", "-A")
+    git(repository.folder, "commit", "-qm", "new")
+    git(repository.folder, "clone", "-q", "--bare", ".", "bare.git")
+    repository.monkeypatch.chdir(repository.folder / "bare.git")
+    outcome = repository.run("lock", "diff", "HEAD~1", "HEAD", "--exit-code")
+    assert (outcome.code, outcome.stderr) == (1, "")
+    assert outcome.stdout.startswith("HEAD~1:llmring.lock -> HEAD:llmring.lock\ndefault/fast\n")
+    assert "everything is new" in repository.run("lock", "diff", "HEAD~1", "HEAD", "--lockfile", "no.lock").stderr
+
+
+@pytest.mark.parametrize("name", ["work tree", "detached", "submodule", "a b/\u00fc"])
+def test_wherever_git_keeps_the_repository(repository: Inside, name: str) -> None:
+    git(repository.folder, "commit", "-qam", "new")
+    place = repository.folder / "place"
+    match name:
+        case "work tree":
+            git(repository.folder, "worktree", "add", "-q", str(place), "HEAD~1")
+        case "detached":
+            git(repository.folder, "clone", "-q", ".", "place")
+            git(place, "checkout", "-q", "--detach", "HEAD~1")
+        case "submodule":
+            super = repository.folder / "super"
+            git(repository.folder, "init", "-q", "super")
+            git(super, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repository.folder), "part")
+            place = super / "part"
+        case _:
+            place = repository.folder / name
+            place.mkdir(parents=True)
+            repository.write(f"{name}/llmring.lock", OLD)
+            git(repository.folder, "add", "-A")
+            git(repository.folder, "commit", "-qm", "below")
+    repository.monkeypatch.chdir(place)
+    for text, code in ((OLD, 1 if name == "submodule" else 0), (NEW, 0 if name == "submodule" else 1)):
+        (place / "llmring.lock").write_text(text)
+        assert repository.run("lock", "diff", "--exit-code").code == code
+
+
+def test_windows_line_ends_are_no_change(repository: Inside) -> None:
+    (repository.folder / "llmring.lock").write_bytes(OLD.replace("\n", "\r\n").encode())
+    assert repository.run("lock", "diff", "--exit-code").code == 0
+
+
+def test_a_repository_without_a_commit(inside: Inside) -> None:
+    git(inside.folder, "init", "-q")
+    inside.write("llmring.lock", OLD)
+    outcome = inside.run("lock", "diff")
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "hint: commit first" in outcome.stderr
+
+
+def test_branches_with_names_that_look_like_options(repository: Inside) -> None:
+    git(repository.folder, "commit", "-qam", "new")
+    git(repository.folder, "update-ref", "refs/heads/--output=x", "HEAD~1")
+    assert repository.run("lock", "diff", "refs/heads/--output=x", "--exit-code").code == 1
+    assert repository.run("lock", "diff", "--", "--output=x").code == 2
+    assert not (repository.folder / "x").exists()
+
+
+def test_usage_of_an_alias_that_the_lock_does_not_have(repository: Inside) -> None:
+    names = ("fast", "default/fast", *(f"gone-{number}" for number in range(7)))
+    repository.write("usage.json", json.dumps({"aliases": {name: {"tokens": {"input": 5}} for name in names}}))
+    outcome = repository.run("lock", "diff", "--usage", "usage.json")
+    assert outcome.code == 0
+    assert outcome.stderr == (
+        "warning: usage.json: llmring.lock has no alias gone-0, gone-1, gone-2, gone-3, gone-4 and 2 more;"
+        " that usage counts for nothing\n"
+    )
+
+
 def test_no_repository(inside: Inside) -> None:
     inside.write("llmring.lock", OLD)
     inside.hidden[str(inside.folder.parent)] = "<parent>"

@@ -206,13 +206,81 @@ def test_installing_twice_changes_nothing_and_keeps_what_is_there(inside: Inside
     inside.run("lock", "merge-driver", "install", "--json").check("lock-merge-driver-install-again")
     assert (inside.folder / ".gitattributes").read_text() == "*.png binary\nllmring.lock merge=llmring\n"
     driver = repository.git("config", "--local", "merge.llmring.driver").stdout
-    assert driver == "llmring lock merge-driver run %O %A %B %P\n"
+    assert driver == "llmring lock merge-driver run -- %O %A %B %P\n"
 
 
 def test_installing_outside_a_repository(inside: Inside) -> None:
     inside.hidden[str(inside.folder.parent)] = "<parent>"
     ceiling = {"GIT_CEILING_DIRECTORIES": str(inside.folder.parent)}
     inside.run("lock", "merge-driver", "install", **ceiling).check("lock-merge-driver-no-repository")
+
+
+def test_a_link_in_place_of_the_attributes_is_not_written_through(inside: Inside, repository: Repository) -> None:
+    repository.begin(None)
+    (inside.folder / ".gitattributes").symlink_to(inside.folder / "elsewhere")
+    outcome = inside.run("lock", "merge-driver", "install")
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert ".gitattributes is a link" in outcome.stderr
+    assert not (inside.folder / "elsewhere").exists()
+    assert repository.git("config", "--local", "merge.llmring.driver", check=False).returncode == 1
+
+
+def test_a_bare_repository_has_nothing_to_install_into(inside: Inside, repository: Repository) -> None:
+    repository.git("init", "-q", "--bare")
+    outcome = inside.run("lock", "merge-driver", "install")
+    assert outcome.code == 2
+    assert "must be run in a work tree" in outcome.stderr
+
+
+@pytest.mark.parametrize("folder", ["--help", "a b/\u00fc", "it's $(touch ran) `x`"])
+def test_a_lock_in_a_folder_of_any_name(inside: Inside, repository: Repository, folder: str) -> None:
+    (inside.folder / folder).mkdir(parents=True)
+    path = inside.folder / folder / "llmring.lock"
+    repository.begin(None)
+    inside.run("lock", "merge-driver", "install", "--program", PROGRAM)
+
+    def commit(aliases: Mapping[str, str]) -> None:
+        path.write_bytes(render_lock(lock(dict(aliases))))
+        repository.commit("lock")
+
+    commit(BASE)
+    repository.git("checkout", "-qb", "theirs")
+    commit(BASE | {"b": "x:five"})
+    repository.git("checkout", "-q", "ours")
+    commit(BASE | {"a": "x:four"})
+    merged = repository.git("merge", "-q", "-m", "merged", "theirs", check=False)
+    assert (merged.returncode, merged.stderr) == (0, "")
+    assert pools(parse_lock(path.read_bytes(), "")) == BASE | {"a": "x:four", "b": "x:five"}
+    assert not list(inside.folder.rglob("ran"))
+
+
+def test_a_driver_that_is_not_there_leaves_a_conflict_that_can_be_resolved(
+    inside: Inside, repository: Repository
+) -> None:
+    repository.begin(BASE)
+    inside.run("lock", "merge-driver", "install", "--program", str(inside.folder / "no-such-program"))
+    repository.commit("driver")
+    assert repository.merge(BASE | {"a": "x:four"}, BASE | {"b": "x:five"}).returncode == 1
+    assert "<<<<<<<" not in repository.text  # git leaves our side alone
+    assert inside.run("lock", "--resolve-conflicts").code == 0
+    assert pools(repository.read()) == BASE | {"a": "x:four", "b": "x:five"}
+
+
+def test_a_conflict_that_a_person_has_resolved_is_left_alone(inside: Inside, repository: Repository) -> None:
+    repository.begin(BASE)
+    assert repository.merge(BASE | {"d": "x:four"}, BASE | {"e": "x:five"}).returncode == 1
+    repository.write(BASE | {"d": "x:nine"})
+    inside.run("lock", "--resolve-conflicts").check("lock-resolve-nothing")
+    assert pools(repository.read()) == BASE | {"d": "x:nine"}
+
+
+def test_windows_line_ends_are_no_conflict(inside: Inside, repository: Repository) -> None:
+    repository.begin(BASE)
+    repository.git("config", "core.autocrlf", "true")
+    assert repository.merge(BASE | {"d": "x:four"}, BASE | {"e": "x:five"}).returncode == 1
+    assert "\r\n" in (inside.folder / "llmring.lock").read_bytes().decode()
+    assert inside.run("lock", "--resolve-conflicts").code == 0
+    assert pools(repository.read()) == BASE | {"d": "x:four", "e": "x:five"}
 
 
 def test_nothing_to_resolve_in(inside: Inside) -> None:

@@ -275,3 +275,28 @@ def test_facts_of_a_package_fill_in_what_llmrings_own_sources_do_not_say(inside:
     }
     assert written["sources"]["plugin-acme"]["what"] == "acme's page"
     assert "no name" not in written["models"]
+
+
+async def test_a_lock_asks_a_packages_source_where_the_manifest_names_it_and_no_other(shell: Shell, site: Path) -> None:
+    shell.environ["PYTHONPATH"] = str(site)
+    (shell.folder / "llmring.lock").unlink()
+    order = 'facts = ["plugin-{0}"]\nprices = ["plugin-{0}"]\nlifecycle = ["plugin-{0}"]\n'
+    manifest = shell.folder / "llmring.toml"
+    alias = '[alias.fast]\nmodels = ["openai:acme-only"]\nneeds = ["tools"]\n'
+    manifest.write_text(f"[sources]\n{order.format('acme')}{alias}")
+    outcome = await shell.run("lock")
+    assert outcome.code == 0, outcome
+    text = (shell.folder / "llmring.lock").read_text()
+    assert 'caps = ["tools"]\nmax_input = 5\n' in text
+    assert 'facts_source = "acme\'s page"' in text
+    # One that is broken, or is not installed, could not be asked; and offline nobody is.
+    for name, arguments, why in (
+        ("mute", (), "async method read"),
+        ("gone", (), "no installed package gives it"),
+        ("acme", ("--offline",), "not asked: offline"),
+    ):
+        (shell.folder / "llmring.lock").unlink(missing_ok=True)
+        manifest.write_text(f"[sources]\n{order.format(name)}{alias}")
+        outcome = await shell.run("lock", *arguments)
+        assert (outcome.code, why in outcome.stdout) == (3, True), outcome
+        assert not (shell.folder / "llmring.lock").exists()

@@ -48,11 +48,13 @@ def reader(local_model: LocalModel, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def lay_out(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a folder as a page's reader has it: the repository's lockfile, and the pictures that the page names."""
+    """Makes a folder as a page's reader has it: the repository's lockfile, unless the page begins with a manifest of its own, and the
+    pictures that the page names."""
 
     def make(page: str) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="page-", dir=tmp_path))
-        shutil.copy(ROOT / "llmring.lock", folder)
+        if "<!-- test: file llmring.toml -->" not in page:
+            shutil.copy(ROOT / "llmring.lock", folder)
         for name, color in PICTURES.items():
             if name in page:
                 Image.new("RGB", (256, 192), color).save(folder / name)

@@ -1,29 +1,60 @@
-"""Runs `llmring lock check` where network, clock, keys and home are refused. Run as a script, in a folder with a lock."""
+"""Runs `llmring lock check` where network, clock, keys and home are refused. Run as a script, in a folder with a lock.
+
+With `--planted`, runs what it is given on stdin instead, a line at a time, and prints each line that was not refused.
+"""
 
 import datetime
 import os
+import pwd
 import sys
 import time
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from llmring.cli.main import run
-
-# Modules first: an import may look around, the command may not.
-import_module("llmring.lockfile.checking")
-import_module("llmring.lockfile.reports")
-
 HERE, CODE = (
     os.path.realpath(Path.cwd()),
-    tuple(os.path.realpath(path) for path in (*sys.path, sys.prefix, sys.base_prefix)),
+    tuple(os.path.realpath(path) for path in (*filter(None, sys.path), sys.prefix, sys.base_prefix)),
 )
-MAY_BE_READ = {"LLMRING_LOCKFILE_PATH", "NO_COLOR", "TERM", "COLUMNS", "LINES"}
+MAY_BE_READ = {"LLMRING_FROZEN", "LLMRING_LOCKFILE_PATH", "NO_COLOR", "TERM", "COLUMNS", "LINES"}
+CLOCKS = (
+    *("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time", "thread_time"),
+    *("localtime", "gmtime", "ctime", "asctime", "strftime", "clock_gettime", "clock_gettime_ns", "sleep"),
+)
+CHANGES = (
+    "os.rename",
+    "os.remove",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.chmod",
+    "os.utime",
+)
+PROCESSES = (
+    "socket.",
+    "subprocess.",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.fork",
+    "urllib.",
+    "http.",
+)
+LOOKS = ("os.stat", "os.lstat", "os.access", "os.readlink")
+denied = False
+
+
+class RefusedError(BaseException):
+    """Not an Exception: nothing on the way may take it for a failure that it knows."""
 
 
 def refuse(what: str) -> NoReturn:
-    # Not an Exception: nothing on the way may take it for a failure that it knows.
+    if "--planted" in sys.argv:
+        raise RefusedError(what)
     os.write(2, f"refused: {what}\n".encode())
     os._exit(99)
 
@@ -47,34 +78,92 @@ class Environment(MutableMapping[str, str]):
         refuse("the whole environment")
 
 
-def audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if event.startswith(("socket.", "subprocess.", "os.system", "os.exec", "os.spawn", "os.fork", "urllib.", "http.")):
-        refuse(event)
-    if event in ("open", "os.listdir", "os.scandir") and isinstance(arguments[0], str | bytes):
-        path = os.path.realpath(os.fsdecode(arguments[0]))
-        if not path.startswith((HERE, *CODE, "/dev/null", "/proc/self")):
+def check_path(event: str, given: Any) -> None:
+    if not isinstance(given, int):  # a descriptor was checked when it was opened
+        path = os.path.realpath(os.fsdecode(given))
+        above = event in LOOKS  # what resolves a path looks at what is above it
+        if not any(is_within(path, root) or (above and is_within(root, path)) for root in (HERE, *CODE, "/proc/self")):
             refuse(f"{event} {path}")
-        if event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
-            refuse(f"{path} written")
 
 
-def no_time(*_: object) -> NoReturn:
-    refuse("the clock")
+def is_within(path: str, root: str) -> bool:
+    return path == root or path.startswith(f"{root.rstrip(os.sep)}{os.sep}")
 
 
-def no_home(path: str) -> NoReturn:
-    refuse(f"home: {path}")
+def audit(event: str, arguments: tuple[Any, ...]) -> None:
+    if not denied:
+        return
+    if event.startswith(PROCESSES) or event in CHANGES:
+        refuse(event)
+    if event in ("open", "os.listdir", "os.scandir") and arguments[0] != os.devnull:
+        check_path(event, arguments[0])
+        writes = event == "open" and (
+            (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"))
+            or (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+        )
+        if writes:
+            refuse(f"{arguments[0]} written")
 
 
-for name in ("time", "time_ns", "localtime", "gmtime", "monotonic", "monotonic_ns", "sleep"):
-    setattr(time, name, no_time)
-clocks = {"now": no_time, "utcnow": no_time, "today": no_time}
-setattr(datetime, "date", type("date", (datetime.date,), clocks))  # noqa: B010
+def forbid(what: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*arguments: Any, **more: Any) -> Any:
+        return refuse(what) if denied else real(*arguments, **more)
+
+    return call
+
+
+def watch(event: str) -> None:
+    """For what Python has no audit event of."""
+    name = event.removeprefix("os.")
+    real = getattr(os, name)
+
+    def call(path: Any, *arguments: Any, **more: Any) -> Any:
+        global denied
+        if denied:
+            denied = False  # what checks it looks, too
+            try:
+                check_path(event, path)
+            finally:
+                denied = True
+        return real(path, *arguments, **more)
+
+    setattr(os, name, call)
+
+
+# Before anything of llmring is imported: who takes `date` from `datetime` takes this one.
+clocks = {
+    name: classmethod(forbid("the clock", getattr(datetime.datetime, name))) for name in ("now", "utcnow", "today")
+}
 setattr(datetime, "datetime", type("datetime", (datetime.datetime,), clocks))  # noqa: B010
-setattr(os, "environ", Environment())  # noqa: B010
-setattr(os.path, "expanduser", no_home)  # noqa: B010
-sys.addaudithook(audit)
+setattr(datetime, "date", type("date", (datetime.date,), {"today": clocks["today"]}))  # noqa: B010
+for name in CLOCKS:
+    setattr(time, name, forbid("the clock", getattr(time, name)))
+for module, name in ((os.path, "expanduser"), (pwd, "getpwuid"), (pwd, "getpwnam"), (os, "getlogin")):
+    setattr(module, name, forbid("home", getattr(module, name)))
+for event in LOOKS:
+    watch(event)
 
-code = run(sys.argv[1:])
+# An import may look around, the command may not.
+run = import_module("llmring.cli.main").run
+import_module("llmring.lockfile.checking")
+import_module("llmring.lockfile.reports")
+import_module("importlib.metadata")
+planted = sys.stdin.read().splitlines() if "--planted" in sys.argv else []
+for line in planted:
+    exec(line.partition(";")[0] if line.startswith(("import", "from")) else "")
+
+setattr(os, "environ", Environment())  # noqa: B010
+sys.addaudithook(audit)
+denied = True
+
+for line in planted:
+    try:
+        exec(line)
+    except RefusedError:
+        continue
+    except Exception as error:
+        os.write(1, f"{type(error).__name__}: ".encode())
+    os.write(1, f"{line}\n".encode())
+code = 0 if planted else run(sys.argv[1:])
 sys.stdout.flush()
 os._exit(code)

@@ -34,18 +34,19 @@ def pool(*models: str, more: str = "") -> Manifest:
 def known(model: str, *, found: bool = True, digest: str | None = None, created: bool = False, **facts: Any) -> Known:
     prices: Mapping[str, str] = facts.pop("price", {"input": "2", "output": "10"})
     released, seen = facts.pop("released", None), facts.pop("seen", "2026-01-01")
-    worst = facts.pop("worst", {})
+    priced, worst = facts.pop("priced", None), facts.pop("worst", {})
+    price_source = facts.pop("price_source", "genai-prices 0.2.3")
     as_of = facts.pop("price_as_of", TODAY)
     said: dict[str, Any] = {"pin": "snapshot", "caps": frozenset({"tools"}), "facts_source": "a page"} | facts
     info = ModelInfo(
         model,
         price={kind: Decimal(amount) for kind, amount in prices.items()},
         price_as_of=as_of if prices else None,
-        price_source="genai-prices 0.2.3" if prices else None,
+        price_source=(price_source if prices else None),
         **said,
     )
     row = LockedModel(info, digest=digest, retires_kind=info.retires_kind)
-    return Known(row, replace(info, **worst), found, created, released, seen)
+    return Known(row, replace(info, **worst), found, created, released, seen, priced)
 
 
 def gathered(*models: Known, **more: Any) -> Gathered:

@@ -7,11 +7,11 @@ import tomli
 
 from llmring.lockfile.check import Installed, check_text
 from llmring.lockfile.finding import Finding, exit_code
-from llmring.lockfile.intent import Manifest
+from llmring.lockfile.intent import Intent, Manifest
 from llmring.lockfile.intents import parse_manifest
 from llmring.lockfile.model import Binding, ExtendedPackage, Lock, LockedModel, Profile
 from llmring.lockfile.parse import parse_lock
-from llmring.lockfile.render import hash_facts, render_lock
+from llmring.lockfile.render import hash_facts, hash_resolved, render_lock
 from llmring.providers.table import PROVIDERS
 from llmring.registry.model_info import ModelInfo
 from llmring.wire.handover import Speaker
@@ -93,18 +93,16 @@ def read(manifest: str) -> Manifest:
 
 
 def lock_of(
-    manifest: Manifest, rows: Iterable[LockedModel] = ROWS, extended: Mapping[str, Installed] | None = None
+    manifest: Manifest,
+    rows: Iterable[LockedModel] = ROWS,
+    extended: Mapping[str, Installed] | None = None,
+    pointers: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The bytes that lock it with these rows."""
+    """The bytes that lock it with these rows. pointers: by model that the manifest asks for, what it means."""
     profiles = {
         name: Profile(
             name,
-            {
-                alias: Binding(
-                    alias, one.models, one.fingerprint, until=one.until, then=one.then, parameters=one.parameters
-                )
-                for alias, one in profile.aliases.items()
-            },
+            {alias: bind(one, pointers or {}) for alias, one in profile.aliases.items()},
             profile.on_drift,
             profile.min_pin,
         )
@@ -113,6 +111,21 @@ def lock_of(
     packages = {name: ExtendedPackage(name, found.dist, found.lock or "") for name, found in (extended or {}).items()}
     locked = {one.info.id: one for one in rows}
     return render_lock(Lock("1.1", "default", profiles, locked, packages, "", "llmring.lock"))
+
+
+def bind(intent: Intent, pointers: Mapping[str, str]) -> Binding:
+    models = tuple(pointers.get(model, model) for model in intent.models)
+    requested = () if models == intent.models else intent.models
+    return Binding(
+        intent.alias,
+        models,
+        intent.fingerprint,
+        requested,
+        hash_resolved(requested, models) if requested else None,
+        intent.until,
+        intent.then,
+        intent.parameters,
+    )
 
 
 def speaker_of(model: str) -> Speaker | None:

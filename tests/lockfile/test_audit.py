@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from tests.lockfile.locks import lock, model
 
-from llmring.lockfile.audit import Audit, Rules, audit_lock
+from llmring.lockfile.audit import Audit, Rules, audit_lock, list_asked
+from llmring.lockfile.auditing import audit_here
+from llmring.lockfile.facts import Asked
 from llmring.lockfile.finding import Finding, exit_code
-from llmring.lockfile.intent import IgnoredFinding
+from llmring.lockfile.intent import IgnoredFinding, Manifest, Sources
 from llmring.lockfile.known import Gathered, Known
 from llmring.lockfile.model import Lock, LockedModel
 from llmring.registry.model_info import ModelInfo
+from llmring.registry.parse import Fact, FactSource, make_file
+from llmring.registry.snapshot import Snapshot
 
 DAY = "2026-11-21"
 TODAY = Rules(DAY)
@@ -87,6 +91,58 @@ def test_a_date_that_was_put_off_is_the_one_that_counts() -> None:
     assert told(audit(locked, LOCKED | {"retires": "2028-01-01", "retires_kind": "firm"})) == []
 
 
+@pytest.mark.spec("V12")
+@pytest.mark.parametrize(
+    ("locked", "expected"),
+    [("earliest", [("model.retiring", "warning")]), ("firm", [("model.retired", "error")])],
+)
+def test_a_source_that_gives_the_locked_day_without_its_kind_does_not_make_it_unknown(
+    locked: str, expected: list[tuple[str, str]]
+) -> None:
+    now = LOCKED | {"retires": "2026-11-01"}
+    assert told(audit({"retires": "2026-11-01", "retires_kind": locked}, now)) == expected
+    assert told(audit({"retires": "2026-10-01", "retires_kind": locked}, now)) == [("model.unknown", "error")]
+
+
+def test_a_pointer_that_leads_elsewhere_now_is_told_once_for_all_who_asked_for_it() -> None:
+    locked = lock(
+        {"a": "x:m-1 x:n", "b": "x:m-1", "c": "x:m-1"},
+        model("x:m-1", **LOCKED),
+        model("x:n", **LOCKED),
+        a={"requested": ("x:m", "x:n")},
+        b={"requested": ("x:m",)},
+    )
+    assert list_asked(locked) == ["x:m", "x:m-1", "x:n"]
+    rows = [ModelInfo(name, **LOCKED) for name in ("x:m-1", "x:n")]
+    assert told(audit_lock(locked, gathered(*rows, ModelInfo("x:m", points_to="m-1")), TODAY)) == []
+    assert told(audit_lock(locked, gathered(*rows, ModelInfo("x:m")), TODAY)) == []  # nobody says where it leads
+    moved = gathered(*rows, ModelInfo("x:m", points_to="m-2"), ModelInfo("x:m-2", lifecycle="retired"))
+    (found,) = audit_lock(locked, moved, TODAY).findings
+    assert (found.id, found.subject, found.severity) == ("pin.drift", "x:m-1", "warning")
+    assert found.message == "x:m, which it was locked for, leads to x:m-2 now; used by default/a, default/b"
+    strict = audit_lock(locked, moved, replace(TODAY, fail_on=frozenset({"pin.drift"})))
+    assert exit_code(strict.findings) == 1
+
+
+def test_a_row_whose_names_and_models_do_not_pair_says_nothing_of_pointers() -> None:
+    locked = lock({"a": "x:m-1"}, a={"requested": ("x:m", "x:n")})
+    assert list_asked(locked) == ["x:m-1"]
+
+
+@pytest.mark.spec("V13")
+@pytest.mark.parametrize(("now", "expected"), [("a", []), ("b", [("digest.mismatch", "error")]), (None, [])])
+def test_other_weights_than_the_locked_ones_are_nobodys_to_ignore(
+    now: str | None, expected: list[tuple[str, str]]
+) -> None:
+    row = model("x:m", pin="content", digest=f"sha256:{'a' * 64}")
+    fresh = LockedModel(row.info, digest=now and f"sha256:{now * 64}")
+    known = Gathered(DAY, {"x:m": Known(fresh, fresh.info)}, listed=frozenset({"x"}))
+    ignored = [IgnoredFinding(id, "2099-01-01", "in a hurry") for id in ("digest.mismatch", "digest.mismatch:x:m")]
+    found = audit_lock(lock({"a": "x:m"}, row), known, replace(TODAY, local=frozenset({"x"})), ignored)
+    assert told(found) == expected
+    assert exit_code(found.findings) == (4 if expected else 0)
+
+
 def test_a_horizon_may_reach_beyond_the_calendar() -> None:
     dated = {"retires": "9999-01-01", "retires_kind": "firm"}
     assert told(audit({}, LOCKED | dated, Rules(DAY, horizon_days=99_999_999))) == [("model.retiring", "warning")]
@@ -101,6 +157,7 @@ def test_a_horizon_may_reach_beyond_the_calendar() -> None:
         ({"price": {"input": Decimal("2.01"), "output": Decimal(10)}}, [("price.increased", "error")]),
         ({"price": {"input": Decimal(1), "output": Decimal(10)}}, []),
         ({"price": {}}, [("price.unknown", "warning")]),
+        ({"price": {"input": Decimal(2)}}, [("price.unknown", "warning")]),
         (
             {"price": {"input": Decimal(2), "input_above_1000": Decimal(4), "output": Decimal(10)}},
             [("price.increased", "error")],
@@ -177,6 +234,20 @@ def test_a_source_that_had_to_be_asked_and_was_not_is_undetermined(rules: Rules,
     assert exit_code(found.findings) == code
 
 
+@pytest.mark.spec("V03")
+@pytest.mark.parametrize(("online", "expected"), [(True, [("source.unreachable", "error")]), (False, [])])
+async def test_whom_nobody_wanted_asked_is_no_finding_and_whom_somebody_did_is(
+    online: bool, expected: list[tuple[str, str]]
+) -> None:
+    page = FactSource("a page", "https://example.org/models", DAY)
+    facts = {"m": {"price.input": Fact("2", "page")}}
+    registry = Snapshot("here", {"openai": make_file("openai", DAY, {"page": page}, facts)})
+    manifest = Manifest("llmring.toml", {}, Sources(prices=("registry",)))
+    asked = Asked(lambda: registry, listed=frozenset({"openai"}))
+    found = await audit_here(lock({"a": "openai:m"}), manifest, replace(TODAY, online=online), asked, DAY)
+    assert told(found) == expected
+
+
 def test_a_disagreement_is_passed_on_as_a_warning_and_can_be_made_an_error() -> None:
     said = Finding("source.disagree", "x:m", "max_input is 1 by A, and B says 2", "warning")
     of_another = replace(said, subject="x:other")
@@ -201,3 +272,12 @@ def test_a_finding_is_set_aside_until_its_day(id: str) -> None:
 def test_another_model_is_not_set_aside_with_it() -> None:
     ignored = IgnoredFinding("model.retired:x:other", "2026-12-01", "migration planned")
     assert told(audit({}, LOCKED | {"lifecycle": "retired"}, Rules(DAY), ignored)) == [("model.retired", "error")]
+
+
+def test_a_command_that_a_hint_gives_is_safe_to_paste() -> None:
+    name = "x:$(touch${IFS}ran)"
+    locked = lock({"a": name}, model(name, **LOCKED), a={"until": "2026-01-01", "then": (name,)})
+    dearer: dict[str, Any] = LOCKED | {"price": {"input": Decimal(9), "output": Decimal(10)}, "max_input": 1}
+    found = audit_lock(locked, gathered(ModelInfo(name, **dearer)), TODAY).findings
+    assert {finding.id for finding in found} == {"price.increased", "cap.lost", "alias.succession"}
+    assert all(f"'{name}'" in (finding.hint or "") for finding in found)

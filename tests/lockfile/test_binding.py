@@ -96,6 +96,17 @@ async def test_a_manifest_that_changed_meanwhile_is_left_as_it_is(folder: Path) 
     assert files(folder) == {"llmring.toml": (MANIFEST + "# edited\n").encode()}
 
 
+async def test_a_lock_that_changed_meanwhile_leaves_the_manifest_as_it_is(folder: Path) -> None:
+    class Meddling(Says):
+        async def read(self, provider: str, today: str) -> Reading | None:
+            (folder / "llmring.lock").write_text('version = "1.1"\n')
+            return await super().read(provider, today)
+
+    with pytest.raises(LockfileError, match="was changed meanwhile"):
+        await append(folder, "openai:newer", Meddling({"newer": {"pin": "snapshot"}, "tiny": {}}))
+    assert (folder / "llmring.toml").read_text() == MANIFEST
+
+
 async def test_two_at_once_are_told_so(folder: Path) -> None:
     with alone_in(folder), pytest.raises(LLMRingError, match="another llmring"):
         await append(folder, "openai:tiny-2", Says({"tiny-2": {"pin": "snapshot"}, "tiny": {}}))

@@ -102,6 +102,7 @@ def test_a_row_that_was_edited_is_refused(old: str, new: str) -> None:
         ('on_drift = "fail"', 'on_drift = "ignore"', "lock.stale dev"),
         ('default_profile = "default"', 'default_profile = "defaukt"', "lock.stale default_profile"),
         ('default_profile = "default"\n', "", "lock.stale default_profile"),
+        ('default_profile = "default"', 'default_profile = "dev"', "lock.stale default_profile"),
         ('version = "1.1"', 'version = "1.0"', "lock.stale version"),
         ('version = "1.1"', 'version = "1.2"', "lock.stale version"),
         ('name = "dev"', 'nane = "dev"', "lock.stale form"),
@@ -149,6 +150,34 @@ def test_every_member_of_a_pool_is_held_to_its_needs_and_unknown_is_no_yes() -> 
     found = check(lock_of(manifest, [ROWS[0], mute, ROWS[2]], HERE), manifest, HERE)
     assert errors(found) == ["constraint.unknown default/assistant"]
     assert exit_code(found) == 3
+
+
+@pytest.mark.spec("V08")
+def test_what_a_pointer_meant_is_bound_by_its_hash() -> None:
+    manifest = read(
+        '[alias.a]\nmodels = ["openai:mini", "anthropic:claude-mini"]\n[alias.b]\nmodels = ["openai:mini-2"]\n'
+    )
+    rows = [row("anthropic:claude-mini"), row("openai:mini-1"), row("openai:mini-2")]
+    data = lock_of(manifest, rows, pointers={"openai:mini": "openai:mini-1"})
+    assert check(data, manifest) == []
+    for old, new in ((b'"openai:mini-1",', b'"openai:mini-2",'), (b'resolved = "sha256:', b'resolved = "sha256:0')):
+        if old.startswith(b"resolved"):
+            at = data.index(old) + len(old)
+            moved = data[:at] + (b"1" if data[at : at + 1] == b"0" else b"0") + data[at + 1 :]
+        else:
+            moved = data.replace(old, new, 1)
+        for against in (manifest, None):
+            found = check(moved, against)
+            assert "facts.mismatch default/a" in errors(found)
+            assert exit_code(found) == 4
+    bare = b"".join(line for line in data.splitlines(keepends=True) if not line.startswith(b"resolved"))
+    assert errors(check(bare, manifest)) == ["lock.stale default/a"]
+    # A pointer that was not resolved has nothing to be hashed.
+    same = lock_of(read('[alias.a]\nmodels = ["openai:mini-1"]\n'), rows[1:2])
+    told = same.replace(b"[[locked]]", b'requested = [\n    "openai:mini-1",\n]\n\n[[locked]]').replace(
+        b"\n\nreq", b"\nreq"
+    )
+    assert errors(check(told, read('[alias.a]\nmodels = ["openai:mini-1"]\n'))) == ["lock.stale default/a"]
 
 
 def test_what_nobody_asks_for_is_an_orphan() -> None:
@@ -202,6 +231,12 @@ def test_a_hostile_lock_costs_no_minutes() -> None:
     assert len(errors(check(text.encode(), None))) == 3000
     manifest = read(f'schema = "1"\n[alias.a]\nmodels = [{pool}]\nneeds = ["tools"]\n')
     assert "handover.unknown default/a" in errors(check(lock_of(manifest, []), manifest))
+    # A message names a few models of a pool, whatever it holds and however many profiles say the same.
+    (stale,) = [
+        one for one in check(lock_of(read('[alias.a]\nmodels = ["x:y"]\n')), manifest) if one.id == "lock.stale"
+    ]
+    assert "and 2992 more" in stale.message
+    assert len(stale.message) < 400
 
 
 @pytest.mark.spec("X04", "X06")

@@ -10,7 +10,8 @@ import pytest
 from tests.lockfile.locks import lock, model
 
 from llmring.exceptions import LockfileError
-from llmring.lockfile.diff import AliasUsage, Change, diff_costs, diff_locks
+from llmring.lockfile.diff import AliasUsage, Change, Cost, diff_costs, diff_locks, list_unknown_usage, percent_of
+from llmring.lockfile.diff_report import describe_cost
 from llmring.lockfile.model import ExtendedPackage
 from llmring.lockfile.usage_file import parse_usage_file
 
@@ -64,6 +65,14 @@ def test_where_a_fact_comes_from_and_when_it_was_looked_up_is_no_change() -> Non
         (
             {"retires": "2027-01-01"},
             Change("retires", "x:m", None, "2027-06-30 (earliest)", "2027-01-01 (earliest)", worse=True),
+        ),
+        (
+            {"retires_kind": "firm"},
+            Change("retires", "x:m", None, "2027-06-30 (earliest)", "2027-06-30 (firm)", worse=True),
+        ),
+        (
+            {"retires": "2027-12-31", "retires_kind": "firm"},
+            Change("retires", "x:m", None, "2027-06-30 (earliest)", "2027-12-31 (firm)"),
         ),
         (
             {"retires": None, "retires_kind": None},
@@ -149,6 +158,70 @@ def test_what_has_no_price_is_unknown_and_never_free() -> None:
     old, new = lock({"a": "x:m"}, model("x:m", **price("2"))), lock({"a": "x:n"})
     (cost,) = diff_costs(old, new, {"a": AliasUsage(1, {"input": 5})})
     assert (cost.worst, cost.unpriced, cost.after, cost.percent) == (None, ("x:n",), None, None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"input": Decimal(2)}, {"input": Decimal(2), "output": Decimal(50)}),
+        ({"input": Decimal(2), "output": Decimal(50)}, {"input": Decimal(2)}),
+    ],
+)
+def test_a_model_without_one_of_its_two_prices_is_unpriced(
+    before: dict[str, Decimal], after: dict[str, Decimal]
+) -> None:
+    old, new = (lock({"a": "x:m"}, model("x:m", price=price)) for price in (before, after))
+    (cost,) = diff_costs(old, new, {"a": AliasUsage(1, {"input": 5, "output": 5})})
+    assert (cost.unpriced, cost.percent) == (("x:m",), None)
+
+
+def test_what_has_no_price_of_output_anywhere_is_not_called_unpriced_for_it() -> None:
+    old, new = (lock({"a": "x:m"}, model("x:m", price={"input": Decimal(one)})) for one in ("2", "3"))
+    assert [(cost.worst, cost.unpriced) for cost in diff_costs(old, new)] == [(Decimal("50.0"), ())]
+
+
+def test_a_new_tier_is_held_against_the_kind_that_it_belongs_to() -> None:
+    old = lock({"a": "x:m"}, model("x:m", **price("2")))
+    tier = {"price": {**price("2")["price"], "input_above_200000": Decimal(4)}}
+    assert [cost.worst for cost in diff_costs(old, lock({"a": "x:m"}, model("x:m", **tier)))] == [Decimal("100.0")]
+
+
+@pytest.mark.parametrize("kind", ["cache_read", "cache_write_5m", "cache_write_1h"])
+def test_tokens_of_the_cache_have_prices_of_their_own_and_are_never_taken_for_input(kind: str) -> None:
+    usage = {"a": AliasUsage(1, {"input": 1_000_000, kind: 1_000_000})}
+    old = lock({"a": "x:m"}, model("x:m", price={"input": Decimal(2), kind: Decimal(1)}))
+    dearer = lock({"a": "x:m"}, model("x:m", price={"input": Decimal(2), kind: Decimal(2)}))
+    (cost,) = diff_costs(old, dearer, usage)
+    assert (cost.before, cost.after, cost.percent) == (3, 4, Decimal("33.3"))
+    (cost,) = diff_costs(old, lock({"a": "x:m"}, model("x:m", price={"input": Decimal(2)})), usage)
+    assert (cost.before, cost.after, cost.percent) == (3, None, None)
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"), [("0", "$0.00"), ("0.0000001", "under $0.01"), ("0.01", "$0.01"), ("1234.5", "$1,234.50")]
+)
+def test_a_bill_that_is_not_nothing_is_not_shown_as_nothing(amount: str, shown: str) -> None:
+    cost = Cost("default/a", None, (), 1, Decimal(amount), None)
+    assert describe_cost(cost)[1] == f"{shown} -> unknown"
+
+
+def test_a_kind_that_was_not_used_needs_no_price() -> None:
+    old, new = (lock({"a": "x:m"}, model("x:m", **price(amount))) for amount in ("2", "3"))
+    (cost,) = diff_costs(old, new, {"a": AliasUsage(1, {"input": 1_000_000, "cache_read": 0})})
+    assert (cost.before, cost.after) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "percent"), [(0, 0, 0), (0, 5, None), (5, 0, -100), (None, 5, None), (5, None, None)]
+)
+def test_no_percent_is_made_of_nothing(before: int | None, after: int | None, percent: int | None) -> None:
+    sides = [None if amount is None else Decimal(amount) for amount in (before, after)]
+    assert percent_of(*sides) == percent
+
+
+def test_usage_of_names_that_the_lock_does_not_have() -> None:
+    given = lock({"a": "x:m"})
+    assert list_unknown_usage(given, ["a", "default/a", "b", "prod/a"]) == ["b", "prod/a"]
 
 
 def test_usage_of_an_alias_alone_is_of_the_default_profile() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from llmring.exceptions import AliasNotFoundError, ConfigurationError, LockfileError, ProfileNotFoundError
 from llmring.lockfile.edit import Mode, bind_in_lock, bind_in_manifest, unbind_in_lock, unbind_in_manifest
+from llmring.lockfile.parse import parse_lock
 
 MANIFEST = """\
 # What we want, and why.
@@ -171,6 +172,10 @@ def test_the_manifest_in_a_pyproject_is_edited_in_its_table() -> None:
         '[alias]\nfast = { models = ["openai:a"] }\n',
         '[alias.fast]\nmodels = ["openai:a"]\n[profile]\n',
         "[alias.fast]\r\nmodels = ['openai:a']\r\n",
+        # As people really write it: the aliases' tables lie apart.
+        '[alias.fast]\nmodels = ["openai:a"]\n[defaults]\nmin-pin = "pointer"\n[alias.slow]\nmodels = ["openai:z"]\n',
+        'alias.fast.models = ["openai:a"]\nalias.slow.models = ["openai:z"]\n',
+        '[alias.fast]\nmodels = ["openai:a"]',
     ],
 )
 @pytest.mark.parametrize("alias", ["fast", "other"])
@@ -179,6 +184,32 @@ def test_every_way_to_write_a_manifest_is_edited_or_refused(text: str, alias: st
     assert tomllib.loads(edit.text)["alias"][alias]["models"] == ["openai:q", "openai:r"]
     for line in text.splitlines():
         assert "openai:a" in line or line in edit.text
+    assert ("\r\n" in text) == ("\r\n" in edit.text)
+    assert "\n" not in edit.text.replace("\r\n", "") or "\r\n" not in text
+
+
+@pytest.mark.spec("V06")
+def test_a_list_whose_last_line_has_no_comma_and_comments_all_over_is_edited() -> None:
+    text = '[alias.fast]\nmodels = [ # open\n  # of a\n  "openai:a", # a\n\n  # of b\n  "openai:b" # b\n  # end\n] # close\n'
+    edit = bind_in_manifest(text, "m", "fast", ["openai:x"], None, Mode.APPEND)
+    assert changed_lines(text, edit.text) == ['-  "openai:b" # b', '+  "openai:b", # b', '+  "openai:x"']
+    edit = bind_in_manifest(text, "m", "fast", ["openai:a"], None, Mode.REMOVE)
+    assert changed_lines(text, edit.text) == ['-  "openai:a", # a']
+
+
+@pytest.mark.spec("V06")
+def test_a_comment_above_the_next_table_is_not_taken_away_with_the_one_before_it() -> None:
+    text = '[alias.fast]\n# inside\nmodels = ["openai:a"]\n\n# of slow,\n# and its reason\n[alias.slow]\nmodels = ["openai:z"]\n'
+    assert unbind_in_manifest(text, "m", "fast", None).text == text[text.index("\n# of slow") :]
+    lock = LOCK_1_0.replace(
+        '[[profiles.default.bindings]]\nalias = "slow"', '# of slow\n[[profiles.default.bindings]]\nalias = "slow"'
+    )
+    assert changed_lines(lock, unbind_in_lock(lock, "l", "fast", None).text) == [
+        "-[[profiles.default.bindings]]",
+        '-alias = "fast"',
+        '-provider = "openai"',
+        '-model = "gpt"   # why',
+    ]
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9._-]{0,6}", fullmatch=True)
@@ -314,3 +345,11 @@ max_input = 7   # by hand
         {"id": "openai:c", "max_input": 9, "price": {"input": "2"}},
     ]
     assert "# by hand" in edit.text
+
+
+def test_how_a_pool_was_resolved_goes_with_the_pool() -> None:
+    head = 'version = "1.1"\n[[profiles.default.bindings]]\nalias = "a"\nmodels = ["x:one-1"]\n'
+    text = f'{head}requested = ["x:one"]\nresolved = "sha256:{"0" * 64}"\n'
+    edit = bind_in_lock(text, "llmring.lock", "a", ["x:two"], None, Mode.REPLACE)
+    binding = parse_lock(edit.text.encode(), "llmring.lock").profiles["default"].bindings["a"]
+    assert (binding.models, binding.requested, binding.resolved) == (("x:two",), (), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from decimal import Decimal
 from typing import Any
@@ -12,11 +13,14 @@ import tomli
 from tests.lockfile.locks import lock, model
 
 from llmring.exceptions import LockfileError, ProfileNotFoundError
-from llmring.lockfile.export import FORMATS, export_lock
+from llmring.lockfile.export import FORMATS, export_lock, list_left_out
 from llmring.lockfile.model import Lock
+from llmring.lockfile.parse import parse_lock
+from llmring.lockfile.render import render_lock
+from llmring.providers.table import PROVIDERS
 
 # All that the grammar of a model's name lets through.
-EVIL = "x:" + "".join(chr(code) for code in range(33, 127))
+EVIL = "openai:" + "".join(chr(code) for code in range(33, 127))
 LOCK = lock(
     {"fast": f"openai:m {EVIL}", "a.b-c": "google:g"},
     model("openai:m", pin="snapshot", price={"input": Decimal("0.1")}, caps=frozenset({"tools"}), max_input=1000),
@@ -66,8 +70,38 @@ def test_litellm_has_a_group_for_each_member_in_order() -> None:
     text = export_lock(LOCK, "litellm")
     assert '  - model_name: "a.b-c"\n    litellm_params:\n      model: "gemini/g"\n' in text
     assert '      model: "openai/m"\n      temperature: 0.5\n      reasoning_effort: "low"\n' in text
-    assert f"      model: {json.dumps('x/' + EVIL[2:])}\n" in text
+    assert f"      model: {json.dumps(EVIL.replace(':', '/', 1))}\n" in text
     assert text.endswith('litellm_settings:\n  fallbacks:\n    - "fast": ["fast/fallback-1"]\n')
+
+
+def test_litellm_is_not_given_a_provider_that_it_would_refuse_the_whole_config_for() -> None:
+    text = export_lock(lock({"fast": "ollama:small:1b vllm:m together:org/m"}), "litellm")
+    assert re.findall(r"model: (.*)", text) == ['"ollama_chat/small:1b"', '"hosted_vllm/m"', '"together_ai/org/m"']
+    with pytest.raises(LockfileError, match=r"no provider llamacpp, which alias 'fast' names: llamacpp:m"):
+        export_lock(lock({"fast": "openai:m llamacpp:m"}), "litellm")
+
+
+def test_litellm_has_a_name_for_every_provider_of_ours_but_one() -> None:
+    refused = set[str]()
+    for provider in PROVIDERS:
+        try:
+            export_lock(lock({"a": f"{provider}:m"}), "litellm")
+        except LockfileError:
+            refused.add(provider)
+    assert refused == {"llamacpp"}
+
+
+@pytest.mark.parametrize(
+    ("format", "left_out"),
+    [("json", []), ("env", ["fast", "slow"]), ("litellm", ["slow"]), ("1.0", ["fast", "slow"])],
+)
+def test_what_a_format_leaves_out_is_told(format: str, left_out: list[str]) -> None:
+    given = lock(
+        {"fast": "openai:m", "slow": "openai:m", "plain": "openai:m"},
+        fast={"parameters": {"temperature": 0.5}},
+        slow={"parameters": {"system": "helper"}},
+    )
+    assert list_left_out(given, format) == left_out
 
 
 def test_cyclonedx_has_a_component_for_each_model() -> None:
@@ -83,11 +117,22 @@ def test_cyclonedx_has_a_component_for_each_model() -> None:
 
 def test_markdown_escapes_names_and_says_what_is_unknown() -> None:
     text = export_lock(LOCK, "md")
-    rows = [line for line in text.splitlines() if line.startswith("| x:")]
+    rows = [line for line in text.splitlines() if line.startswith("| openai:!")]
     assert [row.replace("\\\\", "").replace("\\|", "").count("|") for row in rows] == [7]
     assert "| google:g | content | unknown | unknown | unknown | 2027-01-01 (firm) |" in text
 
 
+@pytest.mark.spec("V10")
+def test_1_0_is_read_back_by_our_own_reader_and_a_1_1_lock_resolves_in_a_plain_one() -> None:
+    read = parse_lock(export_lock(LOCK, "1.0").encode(), "exported")
+    pools = {alias: binding.models for alias, binding in read.profiles["default"].bindings.items()}
+    assert pools == {"a.b-c": ("google:g",), "fast": ("openai:m", EVIL)}
+    plain = tomli.loads(render_lock(LOCK).decode())["profiles"]["default"]
+    assert plain["name"] == "default"
+    assert {row["alias"]: tuple(row["models"]) for row in plain["bindings"]} == pools
+
+
+@pytest.mark.spec("V10")
 def test_1_0_has_what_a_reader_of_1_0_reads() -> None:
     read = tomli.loads(export_lock(LOCK, "1.0"))
     assert (read["version"], read["default_profile"]) == ("1.0", "default")

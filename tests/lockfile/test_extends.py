@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from llmring.exceptions import LockfileError
-from llmring.lockfile.extends import read_package_lock
+from llmring.cli.failures import exit_code
+from llmring.exceptions import LockfileError, PackageLockError
+from llmring.lockfile.extends import find_package_lock, read_package_lock
+from llmring.lockfile.intents import parse_manifest
 from llmring.lockfile.model import ExtendedPackage
 
 SHIPPED = b"""\
@@ -105,3 +107,31 @@ def test_a_lockfile_outside_of_the_installation_is_refused(site: Site, tmp_path:
         site.install("libA", {}, record=["../llmring.lock"])
     with pytest.raises(LockfileError, match="lies outside"):
         read_package_lock(row(), "mine")
+
+
+def test_another_lock_than_the_recorded_one_is_a_refusal(site: Site) -> None:
+    site.install("libA", {"liba/llmring.lock": SHIPPED + b"# changed\n"})
+    with pytest.raises(PackageLockError):
+        read_package_lock(row(), "mine")
+    assert exit_code(PackageLockError) == 4
+
+
+@pytest.mark.parametrize(
+    ("manifest", "refused"),
+    [
+        ({}, None),
+        ({"defaults": {"providers": ["openai", "google"]}}, None),
+        ({"defaults": {"providers": ["google"]}}, "profile 'default' allows no provider openai"),
+        ({"profile": {"dev": {"providers": ["ollama"]}}}, "profile 'dev' allows no provider openai"),
+    ],
+)
+def test_a_package_binds_no_provider_that_the_manifest_does_not_allow(
+    site: Site, manifest: dict[str, object], refused: str | None
+) -> None:
+    site.install("libA", {"liba/llmring.lock": SHIPPED})
+    profiles = parse_manifest(manifest, "m").profiles.values()
+    if refused is None:
+        assert find_package_lock("libA", "m", profiles) == row()
+    else:
+        with pytest.raises(PackageLockError, match=rf"binds 'fast' to openai:of-the-package.*{refused}"):
+            find_package_lock("libA", "m", profiles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -177,3 +178,104 @@ async def test_ollamas_digest_is_the_pin_of_what_is_pulled(
     here = registry({"tiny": {"pin": "pointer"}}, provider="ollama")
     one = (await ask(["ollama:tiny"], here, listing=listing)).models["ollama:tiny"]
     assert (one.info.pin, one.row.digest, one.created, one.found) == (pin, digest, created, True)
+
+
+# Names, packages, and the worse of two
+
+
+async def test_a_name_that_a_listing_lacks_is_asked_of_its_vendor_and_no_other_is() -> None:
+    asked: list[str] = []
+
+    async def resolve(provider: str, name: str) -> str | None:
+        asked.append(f"{provider}:{name}")
+        return {"latest": "tiny", "typo": None}[name]
+
+    listing = Says({"tiny": {"max_input": 9}})
+    here = registry({"typo": {"max_input": 1}})
+    found = await ask(["openai:tiny", "openai:latest", "openai:typo"], here, listing=listing, resolve=resolve)
+    assert asked == ["openai:latest", "openai:typo"]
+    latest = found.models["openai:latest"]
+    assert (latest.found, latest.info.pin, latest.info.points_to) == (True, "pointer", "tiny")
+    assert not found.models["openai:typo"].found
+
+
+async def test_a_vendor_that_fails_when_asked_for_a_name_is_one_that_was_not_read() -> None:
+    async def resolve(provider: str, name: str) -> str | None:
+        raise MissingCredentialError("no key for openai")
+
+    found = await ask(["openai:latest"], registry({}), listing=Says({"tiny": {}}), resolve=resolve)
+    assert found.unread["provider-api of openai"] == "no key for openai"
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("acme/tiny:nitro", True), ("acme/tiny:free", False), ("acme/tyni:nitro", False)]
+)
+async def test_what_openrouter_routes_by_is_no_other_model(name: str, found: bool) -> None:
+    gathered = await gather(
+        [f"openrouter:{name}"],
+        Sources(),
+        Asked(lambda: registry({}), Says({"acme/tiny": {}}), Says({}), frozenset({"openrouter"})),
+        TODAY,
+    )
+    assert gathered.models[f"openrouter:{name}"].found is found
+
+
+async def test_a_package_is_asked_where_the_manifest_names_it() -> None:
+    package = Says({"tiny": {"category": "chat", "max_output": 7, "price.input": "1"}, "vague": {"max_output": 7}})
+    sources = Sources(("registry", "plugin-acme"), ("registry", "plugin-acme"), ("registry",))
+    here = registry({"small": {"max_output": 9}})
+    found = await ask(
+        ["openai:tiny", "openai:vague", "openai:small"],
+        here,
+        sources=sources,
+        find_plugged={"plugin-acme": package}.get,
+    )
+    tiny = found.models["openai:tiny"]
+    assert (tiny.found, tiny.info.max_output, tiny.info.price["input"]) == (True, 7, Decimal(1))
+    assert not found.models["openai:vague"].found
+    assert found.unread == {}
+    # Not installed, or not to be asked.
+    nothing: dict[str, Says] = {}
+    lacking = await ask(["openai:tiny"], here, sources=sources, find_plugged=nothing.get)
+    assert lacking.unread == {"plugin-acme of openai": "no installed package gives it"}
+    offline = await ask(["openai:tiny"], here, sources=sources)
+    assert offline.unread == {"plugin-acme of openai": "not asked: offline"}
+
+
+async def test_the_worse_of_two_is_the_earlier_end_the_weaker_pin_and_the_dearer_tier() -> None:
+    here = registry(
+        {"tiny": {"pin": "pointer", "retires": "2027-01-01", "retires_kind": "firm", "price.input_above_1000": "9"}}
+    )
+    sources = Sources(("provider-api", "registry"), ("genai-prices", "registry"))
+    found = await ask(
+        ["openai:tiny"],
+        here,
+        sources=sources,
+        listing=Says({"tiny": {"pin": "snapshot", "retires": "2028-01-01"}}),
+        prices=Says({"tiny": {"price.input": "2"}}),
+    )
+    one = found.models["openai:tiny"]
+    assert (one.info.pin, one.info.retires, one.info.retires_kind) == ("snapshot", "2028-01-01", None)
+    assert (one.worst.pin, one.worst.retires, one.worst.retires_kind) == ("pointer", "2027-01-01", "firm")
+    assert (one.info.price, one.worst.price) == (
+        {"input": Decimal(2)},
+        {"input": Decimal(2), "input_above_1000": Decimal(9)},
+    )
+
+
+async def test_since_when_prices_hold_is_of_the_source_that_they_are_of() -> None:
+    class Dated(Says):
+        async def read(self, provider: str, today: str) -> Reading | None:
+            reading = await super().read(provider, today)
+            return None if reading is None else replace(reading, since={"tiny": "2026-11-20"})
+
+    here = registry({"tiny": {"price.input": "1"}})
+    prices = Dated({"tiny": {"price.input": "2"}})
+    assert (await ask(["openai:tiny"], here, prices=prices)).models["openai:tiny"].priced == "2026-11-20"
+    first = Sources(prices=("registry", "genai-prices"))
+    assert (await ask(["openai:tiny"], here, prices=prices, sources=first)).models["openai:tiny"].priced is None
+
+
+async def test_a_provider_that_nothing_here_knows_is_said_to_be_one() -> None:
+    found = await ask(["openai:tiny", "opnai:tiny"], registry({"tiny": {}}), knows={"openai"}.__contains__)
+    assert found.strangers == {"opnai"}

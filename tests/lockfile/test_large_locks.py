@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from tests.lockfile.locked import lock_of, read, row
 
+from llmring.clock import SystemClock
 from llmring.lockfile.checking import check_file
 from llmring.lockfile.parse import parse_lock
+from llmring.lockfile.store import LockStore
+from llmring.resolver import Resolver
 
 PROFILES = 60
 MODELS = 40
@@ -51,4 +54,23 @@ def test_what_large_locks_cost(tmp_path: Path, scale: float, record_property: Ca
         assert len(lock.profiles) == PROFILES
         assert checked.findings == []
         size = f"{PROFILES} × {aliases} ({len(data) / 1e6:.1f} MB):"
-        record_property(size, f"load {(loaded - started) * 1000:.0f} ms CPU, check {(done - loaded) * 1000:.0f} ms CPU")
+        spent = f"load {(loaded - started) * 1000:.0f} ms CPU, check {(done - loaded) * 1000:.0f} ms CPU"
+        store = LockStore(path, SystemClock())
+        cached, cold = (time_resolve(store, cache_size, round(10_000 * scale)) for cache_size in (1000, 0))
+        record_property(size, f"{spent}; resolve cached {cached:.2f} µs, cold {cold:.1f} µs")
+
+
+def time_resolve(store: LockStore, cache_size: int, times: int) -> float:
+    """CPU µs a look-up, without loading the lock."""
+    resolver = Resolver(
+        store,
+        clock=SystemClock(),
+        has_credential=lambda name: True,
+        known_provider=lambda name: True,
+        cache_size=cache_size,
+    )
+    assert resolver.resolve("alias-001", "profile-30").candidates
+    started = time.process_time()
+    for _ in range(times):
+        resolver.resolve("alias-001", "profile-30")
+    return (time.process_time() - started) / times * 1e6

@@ -84,6 +84,20 @@ def test_a_pointer_is_locked_to_what_it_means_and_stays_there_when_it_moves() ->
     assert list(upgraded.lock.locked) == ["openai:gpt-2026-10-01"]
 
 
+@pytest.mark.spec("V08")
+def test_a_pin_that_was_changed_by_hand_is_refused_until_it_is_resolved_anew() -> None:
+    wanted = pool("openai:gpt")
+    text = render_lock(make(wanted, None, POINTER, DATED).lock).decode()
+    edited = parse_lock(text.replace("gpt-2026-01-01", "gpt-2026-10-01").encode(), "llmring.lock")
+    assert "facts.mismatch error" in ids(make(wanted, edited, POINTER, DATED))
+    anew = make(wanted, edited, POINTER, DATED, NEWER, move=Move(aliases=frozenset({"fast"})))
+    assert anew.exit_code == 0
+    assert render_lock(anew.lock).decode() == text
+    # One that was written before there was such a hash keeps its pin, and gets one.
+    before = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("resolved"))
+    assert render_lock(make(wanted, parse_lock(before.encode(), "llmring.lock")).lock).decode() == text
+
+
 def test_a_second_alias_takes_the_pin_that_the_first_one_has() -> None:
     old = locked(make(pool("openai:gpt"), None, POINTER, DATED))
     wanted = manifest('[alias.fast]\nmodels = ["openai:gpt"]\n[alias.more]\nmodels = ["openai:gpt"]\n')
@@ -310,3 +324,83 @@ def test_a_digest_is_never_silently_locked_anew_and_is_when_it_is_asked_for() ->
     # With Ollama away, the registry's words of it take no digest from the lock.
     away = known("ollama:tiny:1b", pin="pointer", price={})
     assert make(wanted, old, away, move=AGAIN).lock.locked["ollama:tiny:1b"].digest == DIGEST
+
+
+# Names that nobody knows
+
+
+def test_a_provider_that_nothing_here_knows_is_no_server_of_ones_own() -> None:
+    said = gathered(known("opnai:gpt", found=False, pin=None, caps=None, price={}), strangers=frozenset({"opnai"}))
+    made = make(pool("opnai:gpt"), None, gathered=said)
+    assert (ids(made), made.exit_code) == (["model.unknown error"], 3)
+    assert "nothing here knows a provider opnai" in made.findings[0].message
+    assert ids(make(pool("opnai:gpt"), None, gathered=said, accepted=Accepted(unknown=True))) == [
+        "model.unknown warning"
+    ]
+
+
+def test_an_upgrade_of_a_model_that_no_alias_names_says_so() -> None:
+    old = locked(make(pool("a:one"), None, known("a:one")))
+    made = make(pool("a:one"), old, move=Move(models=frozenset({"a:oen"})))
+    assert [(found.id, found.hint) for found in made.findings] == [("constraint.failed", "did you mean a:one?")]
+
+
+def test_precise_takes_what_a_source_says_that_a_name_means() -> None:
+    latest = known("a:latest", pin="pointer", points_to="one-2")
+    wanted = pool("a:latest")
+    old = locked(make(wanted, None, known("a:latest", pin="pointer")))
+    made = make(wanted, old, latest, known("a:one-2"), move=Move(precise={"fast": "a:one-2"}))
+    assert locked(made).profiles["default"].bindings["fast"].models == ("a:one-2",)
+
+
+def test_a_pointer_is_locked_to_a_name_of_which_nobody_says_how_it_holds_where_that_will_do() -> None:
+    latest, target = known("a:latest", pin="pointer", points_to="one"), known("a:one", pin=None)
+    assert make(pool("a:latest"), None, latest, target).lock.profiles["default"].bindings["fast"].models == ("a:one",)
+    strict = manifest('[defaults]\nmin-pin = "pointer"\n[alias.fast]\nmodels = ["a:latest"]\n')
+    assert locked(make(strict, None, latest, target)).profiles["default"].bindings["fast"].models == ("a:latest",)
+
+
+# Prices have a cooldown of their own
+
+COOL = '[defaults]\ncooldown = "7 days"\n[alias.fast]\nmodels = ["a:one"]\n'
+
+
+@pytest.mark.parametrize(
+    ("priced", "expected"), [("2026-11-15", ["constraint.failed error"]), ("2026-11-14", []), (None, [])]
+)
+def test_a_model_is_not_selected_while_its_price_is_new(priced: str | None, expected: list[str]) -> None:
+    assert ids(make(manifest(COOL), None, known("a:one", priced=priced))) == expected
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({"priced": "2026-11-15"}, ["constraint.failed error"]),
+        ({"priced": "2026-11-14"}, []),
+        ({"price_as_of": "2026-11-21"}, ["constraint.unknown warning"]),
+        ({"price_as_of": "2026-11-14"}, []),
+    ],
+)
+def test_a_price_that_is_new_takes_no_locked_ones_place(facts: dict[str, Any], expected: list[str]) -> None:
+    old = locked(make(manifest(COOL), None, known("a:one", price_as_of="2026-11-01")))
+    risen = known("a:one", price={"input": "3", "output": "10"}, **facts)
+    assert ids(make(manifest(COOL), old, risen, move=AGAIN)) == expected
+    # The same price is not new, whoever says it again.
+    same = known("a:one", **facts)
+    assert ids(make(manifest(COOL), old, same, move=AGAIN)) == []
+
+
+def test_of_two_ends_the_earlier_one_counts() -> None:
+    facts: dict[str, Any] = {"retires": "2028-01-01", "worst": {"retires": "2026-11-20", "retires_kind": "firm"}}
+    assert ids(make(pool("a:one"), None, known("a:one", **facts))) == ["model.retired error"]
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("0.2.2", ["registry.rollback error"]), ("0.1.10", ["registry.rollback error"]), ("0.2.3", []), ("0.2.10", [])],
+)
+def test_an_older_release_of_a_list_of_prices_is_older_whatever_the_day(version: str, expected: list[str]) -> None:
+    old = locked(make(pool("a:one"), None, known("a:one")))
+    said = known("a:one", price_source=f"genai-prices {version}")
+    assert ids(make(pool("a:one"), old, said, move=AGAIN)) == expected
+    assert ids(make(pool("a:one"), old, said, move=AGAIN, accepted=Accepted(rollback=True))) == []

@@ -135,6 +135,42 @@ def test_two_prices_of_one_day_and_rows_edited_by_hand_are_for_a_person() -> Non
     assert subjects(merge_locks(base, priced("2", "2026-02-01"), edited)) == ["x:m"]
 
 
+def test_other_weights_are_for_a_person_however_new_the_prices_beside_them() -> None:
+    def pulled(letter: str, day: str) -> Lock:
+        row = model("x:m", pin="content", digest=f"sha256:{letter * 64}", price_as_of=day)
+        return lock({"a": "x:m"}, row)
+
+    merged = merge_locks(pulled("a", "2026-01-01"), pulled("b", "2026-02-01"), pulled("c", "2026-03-01"))
+    assert subjects(merged) == ["x:m"]
+
+
+def test_what_one_side_learned_of_a_model_that_the_other_no_longer_uses_is_no_conflict() -> None:
+    theirs = replace(priced("2", "2026-02-01"), profiles=lock({"a": "x:m", "b": "x:two"}).profiles)
+    merged = merge_locks(priced("1", "2026-01-01"), lock({"a": "x:n"}), theirs)
+    assert pools(merged) == {"a": "x:n", "b": "x:two"}
+    assert merged.lock is not None
+    assert "x:m" not in merged.lock.locked
+
+
+def test_a_successor_keeps_the_row_that_the_other_side_dropped() -> None:
+    base = lock({"a": "x:one", "b": "x:next"})
+    dated = lock({"a": "x:one", "b": "x:next"}, a={"until": "2027-01-01", "then": ("x:next",)})
+    merged = merge_locks(base, dated, lock({"a": "x:one"})).lock
+    assert merged is not None
+    assert merged.profiles["default"].bindings.keys() == {"a"}
+    assert merged.locked.keys() == {"x:one", "x:next"}
+
+
+def test_a_policy_changed_on_both_sides_is_a_conflict() -> None:
+    sides = [
+        replace(BASE, profiles={"default": replace(BASE.profiles["default"], min_pin=grade)})
+        for grade in ("content", "snapshot")
+    ]
+    merged = merge_locks(BASE, sides[0], sides[1])
+    assert [(conflict.subject, conflict.kind) for conflict in merged.conflicts] == [("default", "profile")]
+    assert render_merged(merged).count(b"<<<<<<< ours\n") == 1
+
+
 def test_profiles_their_policies_the_default_and_packages_merge_too() -> None:
     ours = replace(BASE, default_profile="prod", extended={"p": ExtendedPackage("p", "p 1", f"sha256:{'1' * 64}")})
     prod = Profile("prod", lock({"a": "x:one"}).profiles["default"].bindings, min_pin="snapshot")

@@ -276,6 +276,12 @@ def test_nesting_beyond_measure_is_an_error_and_not_a_crash() -> None:
     failing(b'{"version": "1.0", "x": ' + b"[" * 100_000)
 
 
+def test_more_packages_than_anybody_extends_are_refused() -> None:
+    rows = "".join(f'[[extended]]\npackage = "p{number}"\nlock = "sha256:{"0" * 64}"\n' for number in range(201))
+    with pytest.raises(LockfileError, match="it extends 201 packages"):
+        parse_lock(f'version = "1.1"\n{rows}'.encode(), "mine.lock")
+
+
 def test_a_file_above_the_size_cap_is_refused() -> None:
     failing(lock_text() + b"#" * (16 * 1024 * 1024))
     parse_lock(lock_text(), "here", max_bytes=len(lock_text()))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmring.lockfile.escaping import escape_markdown, quote_shell
 from llmring.lockfile.finding import EXIT_CODES, Finding, Severity
@@ -106,6 +109,45 @@ def test_a_hostile_name_keeps_to_its_line_and_shows_as_text(format: Format) -> N
         assert "\\[a\\](javascript:b)" in row
 
 
+NAMES = st.text(st.characters() | st.sampled_from("|`@#[]()<>*_~$&\\\n\r:,%\u202e\x1b\x85\u2028"), min_size=1)
+
+
+@given(NAMES, NAMES, NAMES)
+def test_whatever_a_name_is_each_format_stays_what_it_is(name: str, message: str, hint: str) -> None:
+    found = Finding("model.unknown", name, message, "error", hint, message, {"aliases": [name]})
+
+    def shown(format: Format) -> str:
+        return render(format, found, text="", lock=f"{name}/llmring.lock")
+
+    assert json.loads(shown("json"))["findings"][0]["subject"] == name
+    assert shown("github").count("\n") == 1
+    assert shown("github").startswith("::error file=")
+    assert "\r" not in shown("github")
+    assert shown("md").count("\n") == 7
+    assert re.sub(r"\\.", "", shown("md").splitlines()[-1]).count("|") == 5
+    read = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown("md").split("\n", 1)[1]).replace("&#8203;", "\u200b")
+    assert not re.search(r"(?<![A-Za-z0-9])@[A-Za-z0-9]|#[0-9]", read)
+    assert "](" not in json.loads(shown("sarif"))["runs"][0]["results"][0]["message"]["text"]
+    assert all(line.isprintable() for line in shown("text").split("\n"))
+    for format in get_args(Format):
+        if format != "json":
+            assert not set("\x1b\u202e\u2066\x85") & set(shown(format))
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("@everyone", "@&#8203;everyone"),
+        ("&#64;all", "\\&\\#&#8203;64;all"),
+        ("org/x#12", "org/x\\#&#8203;12"),
+        ("claude-mini@20260101", "claude-mini@20260101"),  # calls nobody, and is there to be copied
+        ("a\u00ad\u200bb\u2066c\ue000", "a b c"),
+    ],
+)
+def test_nobody_is_called_and_nothing_is_hidden_in_markdown(text: str, escaped: str) -> None:
+    assert escape_markdown(text) == escaped
+
+
 @pytest.mark.parametrize("severity", get_args(Severity))
 def test_sarif_has_its_shape(severity: Severity) -> None:
     found = Finding("model.retired", "x:m", "it is\nretired", severity, "name another")
@@ -125,6 +167,12 @@ def test_sarif_has_its_shape(severity: Severity) -> None:
         assert location["physicalLocation"]["region"]["startLine"] >= 1
         assert len(result["partialFingerprints"]["llmringFinding/v1"]) == 64
     assert json.loads(render("sarif"))["runs"][0]["results"] == []
+
+
+def test_a_name_makes_no_link_in_sarif() -> None:
+    found = Finding("model.unknown", "x:m", "[look](https://example.org)", hint="[or](1)")
+    (result,) = json.loads(render("sarif", found))["runs"][0]["results"]
+    assert result["message"]["text"] == "[look] (https://example.org) ([or] (1))"
 
 
 def test_a_finding_keeps_its_fingerprint_when_its_words_change() -> None:

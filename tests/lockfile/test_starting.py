@@ -15,6 +15,7 @@ from llmring.lockfile.parse import parse_lock
 from llmring.lockfile.starting import Start, start, start_from_litellm, start_from_lock, suggest
 from llmring.registry.catalog import Catalog
 from llmring.registry.model_info import ModelInfo
+from llmring.wire.handover import Speaker
 
 NOW = 1_795_219_200.0  # 2026-11-21
 KEY = "sk-test-0123456789abcdefghij"
@@ -107,9 +108,28 @@ def test_suggested_are_the_cheapest_of_each_vendor_that_fit_and_stay() -> None:
             model("c:free", "0"),
         ),
         NOW,
+        lambda model: Speaker(model.partition(":")[0], "openai_chat"),
     )
     vision = read(begun).profiles["default"].aliases["vision"]
     assert (vision.models[-2:], vision.needs) == (("b:one", "a:cheap"), ("vision",))
+
+
+@pytest.mark.spec("X04")
+def test_no_suggested_pool_loses_anything_when_it_hands_over() -> None:
+    sealed = {"a": "anthropic_messages", "g": "gemini_generate"}
+
+    def speaker_of(name: str) -> Speaker:
+        provider = name.partition(":")[0]
+        return Speaker(provider, sealed.get(provider, "openai_chat"))
+
+    begun = suggest(
+        catalog(model("a:one", "1"), model("g:one", "2"), model("a:two", "3"), model("a:three", "4")), NOW, speaker_of
+    )
+    aliases = read(begun).profiles["default"].aliases
+    # A vendor's thinking is sealed for itself, and tool calls go on from it; what needs no tools loses nothing.
+    assert aliases["agent"].models == aliases["thinker"].models == ("a:one", "a:two")
+    assert aliases["fast"].models == ("a:one", "g:one")
+    assert not any(alias.lossy for alias in aliases.values())
 
 
 def test_a_profile_whose_name_is_none_is_refused() -> None:

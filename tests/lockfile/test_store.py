@@ -169,6 +169,77 @@ def test_a_file_replaced_by_one_of_the_same_size_and_time_is_seen(path: Path) ->
     assert model_of(store) == "openai:two"
 
 
+@pytest.mark.spec("U08")
+def test_a_write_within_one_tick_of_the_file_systems_clock_is_seen(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The status of a file that is written over, as a coarse clock shows it: the same as before."""
+    as_read = path.stat()
+
+    def look(_: object) -> object:
+        return as_read.st_mtime_ns, as_read.st_size
+
+    monkeypatch.setattr("llmring.lockfile.store._Look.of", look)
+    clock = FakeClock()
+    store = LockStore(path, clock)
+    store.current()
+    write_lock(path, "openai:two")
+    clock.advance(1)
+    assert model_of(store) == "openai:two"
+
+
+@pytest.mark.spec("U08")
+def test_a_link_that_is_turned_to_another_lock_is_seen(path: Path) -> None:
+    link = path.with_name("link")
+    link.symlink_to(path)
+    clock = FakeClock()
+    store = LockStore(link, clock)
+    store.current()
+    other = path.with_name("new")
+    other.symlink_to(write_lock(path.with_name("other"), "openai:two"))
+    os.replace(other, link)
+    clock.advance(1)
+    assert model_of(store) == "openai:two"
+
+
+@pytest.mark.spec("U08")
+def test_a_file_that_may_be_read_again_is_read_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    clock = FakeClock()
+    store = LockStore(path, clock)
+    store.current()
+    write_lock(path, "openai:two").chmod(0)
+    with monkeypatch.context() as patched:
+        patched.setattr("llmring.lockfile.store.read_regular_file", refuse)  # root may read whatever the mode says
+        for _ in range(4):
+            clock.advance(1)
+            assert model_of(store) == "openai:one"
+    assert caplog.text.count("stays in use") == 1
+    path.chmod(0o600)
+    clock.advance(1)
+    assert model_of(store) == "openai:two"
+
+
+def test_a_file_that_is_only_touched_is_not_parsed_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    store = LockStore(path, clock)
+    first = store.current()
+    monkeypatch.delattr("llmring.lockfile.store.parse_lock")
+    os.utime(path)
+    clock.advance(1)
+    assert store.current() is first
+
+
+def test_who_asks_for_a_look_gets_it_at_once(path: Path) -> None:
+    store = LockStore(path, FakeClock())
+    store.current()
+    write_lock(path, "openai:second")
+    store.expire()
+    assert model_of(store) == "openai:second"
+
+
 def test_a_broken_edit_keeps_the_old_lock_and_warns_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     clock = FakeClock()
     store = LockStore(path, clock)

@@ -29,6 +29,7 @@ FULL = Lock(
                     ("openai:gpt-5-2026-01-01", "ollama:llama3.2:3b"),
                     input=f"sha256:{'0' * 64}",
                     requested=("openai:gpt-5", "ollama:llama3.2:3b"),
+                    resolved=f"sha256:{'1' * 64}",
                     until="2030-01-01",
                     then=("openai:gpt-6",),
                     parameters={"temperature": 0.2, "max_tokens": 7, "reasoning_effort": "low", "system": "reviewer"},

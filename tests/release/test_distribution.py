@@ -24,7 +24,7 @@ DATA = {
 INFO = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
 SDIST_TOP = {
     ".ci", ".gitignore", "AGENTS.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "PKG-INFO", "README.md",
-    "SECURITY.md", "benchmarks", "changelog.d", "docs", "llmring.lock", "pyproject.toml", "registry", "src", "tests", "uv.lock",
+    "SECURITY.md", "benchmarks", "changelog.d", "docs", "llmring.lock", "llmring.toml", "pyproject.toml", "registry", "src", "tests", "uv.lock",
 }  # fmt: skip
 
 

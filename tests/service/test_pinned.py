@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from llmring import (
     ConfigurationError,
+    DeadlineExceededError,
     DigestMismatchError,
     LLMRequest,
     LLMRing,
@@ -20,7 +22,7 @@ from llmring import (
     RequestOptions,
 )
 from llmring.calls.drift import has_drifted
-from llmring.testing import Answer, Exact, FakeClock, FakeProvider
+from llmring.testing import Answer, Exact, FakeClock, FakeProvider, Fault
 
 MakeRing = Callable[..., LLMRing]
 
@@ -95,6 +97,29 @@ async def test_every_parameter_is_sent_where_the_request_is_silent_and_key_by_ke
     assert (second["temperature"], second["max_tokens"]) == (0.2, 3)
     assert third["messages"] == first["messages"]
     assert ring.explain("pinned")["options"]["system"] == {"value": "reviewer", "layer": "alias"}
+
+
+@pytest.mark.spec("Z01")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "dialect", ["openai_chat", "openai_responses", "anthropic_messages", "gemini_generate", "ollama_chat"]
+)
+async def test_parameters_reach_every_dialect(
+    make_ring: MakeRing, fake_provider: FakeProvider, lock: Path, dialect: str, stream: bool
+) -> None:
+    write(lock, ALIAS + 'temperature = 0.25\nmax_tokens = 4321\nsystem = "reviewer"')
+    one = {"base_url": fake_provider.base_url, "dialect": dialect, "api_key": "k" * 20}
+    ring = make_ring(providers={"one": one}, prompts={"reviewer": "You review."})
+    fake_provider.script(Answer('{"yes": true}'))
+    request = LLMRequest(model="pinned", messages="Hi", response_format={"type": "json_object"})
+    if stream:
+        async with ring.chat_stream(request) as chunks:
+            async for _ in chunks:
+                pass
+    else:
+        await ring.chat(request)
+    sent = json.dumps(fake_provider.received[0].body)
+    assert all(sent.count(value) == 1 for value in ("0.25", "4321", "You review."))
 
 
 @pytest.mark.spec("Z01")
@@ -226,12 +251,52 @@ async def test_under_ignore_and_for_models_that_are_not_locked_nothing_is_said(
         ("openai/gpt-5", "gpt-5", None, None, None, False),
         ("llama3.2", "llama3.2:latest", "content", None, None, False),
         ("llama3.2:3b", "llama3.2:1b", "content", None, None, True),
+        ("nomic-embed-text:latest", "nomic-embed-text", None, None, None, False),
+        ("gpt-5.6-luna", "gpt-5.6-terra", "snapshot", None, None, True),
+        ("o3.mini", "mini", "snapshot", None, None, True),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude-sonnet-4-5-20250929", "snapshot", None, None, False),
+        ("anthropic.claude-sonnet-5", "claude-sonnet-5", None, None, None, False),
+        ("us.anthropic.claude-sonnet-5", "claude-opus-5", None, None, None, True),
+        ("claude-sonnet-4-5@20250929", "claude-sonnet-4-5-20250929", "snapshot", None, None, False),
+        ("deepseek/deepseek-r1:free", "deepseek/deepseek-r1", None, None, None, False),
+        ("deepseek/deepseek-r1:free", "deepseek/deepseek-v4:free", None, None, None, True),
+        ("mistral-large-latest", "mistral-large-2512", "pointer", None, None, False),
+        ("gemini-flash-latest", "gemini-3.8-flash", "pointer", "gemini-3.8-flash", None, False),
+        ("gemini-flash-latest", "gemini-4-argon", "pointer", "gemini-3.8-flash", None, True),
+        ("text-embedding-ada-002", "text-embedding-ada-002-v2", None, None, None, False),
     ],
 )
 def test_which_names_are_the_locked_model(
     locked: str, served: str, pin: str | None, points_to: str | None, requested: str | None, drifted: bool
 ) -> None:
     assert has_drifted(locked, served, pin, points_to, requested) is drifted
+
+
+@pytest.mark.spec("X02")
+@pytest.mark.parametrize("policy", ["warn", "fail", "ignore"])
+async def test_vectors_of_another_model_are_told_apart_too(
+    make_ring: MakeRing, fake_provider: FakeProvider, lock: Path, policy: str
+) -> None:
+    write(lock, ALIAS, profile=f'on_drift = "{policy}"', rows=SNAPSHOT)
+    body = {"object": "list", "model": "m1-mini", "data": [{"index": 0, "embedding": [0.5, 1.0]}]}
+    fake_provider.script(Exact(200, {"content-type": "application/json"}, [json.dumps(body).encode()]))
+    ring = make_ring()
+    if policy == "fail":
+        with pytest.raises(ModelDriftError, match="one:m1 is locked, and 'm1-mini' answered"):
+            await ring.embed("pinned", "Hi")
+    else:
+        said = ["pin.drift: one:m1 is locked, and 'm1-mini' answered"] if policy == "warn" else []
+        assert (await ring.embed("pinned", "Hi")).warnings == said
+
+
+@pytest.mark.spec("X02")
+async def test_an_azure_deployment_may_be_called_anything(
+    make_ring: MakeRing, fake_provider: FakeProvider, lock: Path
+) -> None:
+    write(lock, 'alias = "pinned"\nmodels = ["azure:our-deployment"]')
+    fake_provider.script(Answer(model="gpt-4o-2024-08-06"))
+    ring = make_ring(providers={"azure": {"base_url": fake_provider.base_url, "api_key": "k" * 20}})
+    assert (await ring.chat("pinned", "Hi")).warnings == []
 
 
 @pytest.mark.spec("X02")
@@ -297,6 +362,72 @@ async def test_changed_or_missing_content_is_refused_and_the_pool_does_not_hide_
     assert lock.read_bytes() == before
 
 
+@pytest.mark.spec("V13", "X02")
+async def test_fifty_first_calls_at_once_ask_once(make_ring: MakeRing, fake_provider: FakeProvider, lock: Path) -> None:
+    write(lock, OLLAMA, profile='min_pin = "content"', rows=CONTENT)
+    fake_provider.script(tags(), Answer("Hi"))
+    ring = make_ring(providers=ollama(fake_provider))
+    await asyncio.gather(*(ring.chat("pinned", "Hi") for _ in range(50)))
+    assert [received.path for received in fake_provider.received].count("/api/tags") == 1
+
+
+@pytest.mark.spec("V13", "X02")
+async def test_fifty_first_calls_are_refused_together_and_the_next_one_asks_again(
+    make_ring: MakeRing, fake_provider: FakeProvider, lock: Path
+) -> None:
+    write(lock, OLLAMA, profile='min_pin = "content"', rows=CONTENT)
+    fake_provider.script(tags("cd" * 32), tags(), Answer("Hi"))
+    ring = make_ring(providers=ollama(fake_provider))
+    errors = await asyncio.gather(*(ring.chat("pinned", "Hi") for _ in range(50)), return_exceptions=True)
+    assert [type(error) for error in errors] == [DigestMismatchError] * 50
+    assert len({id(error) for error in errors}) == 50  # each call writes its own attempts into its own
+    assert (await ring.chat("pinned", "Hi")).content == "Hi"  # pulled meanwhile
+    assert [received.path for received in fake_provider.received] == ["/api/tags", "/api/tags", "/api/chat"]
+
+
+@pytest.mark.spec("V13", "X02")
+async def test_a_server_that_does_not_answer_is_not_waited_for_past_the_deadline(
+    make_ring: MakeRing, fake_provider: FakeProvider, lock: Path
+) -> None:
+    write(lock, OLLAMA, profile='min_pin = "content"', rows=CONTENT)
+    fake_provider.script(Fault.hang())
+    fake_provider.script(Answer("Hi"), model="m2")
+    clock = FakeClock()
+    ring = make_ring(providers=ollama(fake_provider), clock=clock)
+    calls = [asyncio.create_task(ring.chat(LLMRequest(model="pinned", messages="Hi", deadline=2))) for _ in range(3)]
+    patient = asyncio.create_task(ring.chat("pinned", "Hi"))
+    await fake_provider.wait_received(1)
+    clock.advance(2)
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in errors] == [DeadlineExceededError] * 3
+    assert not patient.done()
+    clock.advance(8)
+    assert (await patient).model == "m2"
+    assert len(fake_provider.received) == 2
+
+
+@pytest.mark.spec("V13", "X02")
+async def test_content_that_changed_is_not_hidden_wherever_it_stands_in_the_pool(
+    make_ring: MakeRing, fake_provider: FakeProvider, lock: Path
+) -> None:
+    pool = 'alias = "pinned"\nmodels = ["one:m1", "ollama:tiny:1b", "two:m2"]\n'
+    write(lock, pool, profile='min_pin = "content"', rows=CONTENT)
+    fake_provider.script(Fault.status(503), model="m1")
+    fake_provider.script(tags("cd" * 32))
+    with pytest.raises(DigestMismatchError):
+        await make_ring(providers=ollama(fake_provider)).chat("pinned", "Hi")
+
+
+@pytest.mark.spec("V13")
+async def test_vectors_are_of_the_content_that_was_pinned(
+    make_ring: MakeRing, fake_provider: FakeProvider, lock: Path
+) -> None:
+    write(lock, OLLAMA, profile='min_pin = "content"', rows=CONTENT)
+    fake_provider.script(tags("cd" * 32))
+    with pytest.raises(DigestMismatchError):
+        await make_ring(providers=ollama(fake_provider)).embed("pinned", "Hi")
+
+
 @pytest.mark.spec("V13")
 async def test_other_profiles_ask_for_no_digest(make_ring: MakeRing, fake_provider: FakeProvider, lock: Path) -> None:
     write(lock, OLLAMA, profile='min_pin = "snapshot"', rows=CONTENT)
@@ -355,5 +486,5 @@ async def test_a_locked_model_that_has_retired_keeps_working_and_the_log_says_so
     for _ in range(3):
         assert (await ring.chat("pinned", "Hi")).content
     assert [record.message for record in caplog.records if "retired" in record.message] == [
-        "one:m1 is retired since 2029-12-31; `llmring lock upgrade` names what may take its place"
+        "one:m1 is retired since 2029-12-31; `llmring lock audit` says what may take its place"
     ]

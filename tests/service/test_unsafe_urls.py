@@ -152,7 +152,7 @@ WAYS: Mapping[str, Callable[[str, HTTPTransport | None], Awaitable[None]]] = {
 HARMLESS: Mapping[str, Callable[[str], bool]] = {
     "registry_url": lambda url: "://" not in url,
     "package index": lambda url: "//" not in url.partition(":")[2] and not url.startswith("//"),
-    "redirect": lambda url: not url or "//" not in url.partition(":")[2] and not url.startswith("//"),
+    "redirect": lambda url: not url or ("//" not in url.partition(":")[2] and not url.startswith("//")),
 }
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from llmring.exceptions import ConfigurationError
 from llmring.providers.table import PROVIDERS
 from llmring.registry.model_info import ModelInfo
 from llmring.schemas.messages import FilePart, ImagePart, Message, ProviderPart, TextPart, ThinkingPart, ToolOutputPart
-from llmring.schemas.request import LLMRequest
+from llmring.schemas.request import ComputerUse, LLMRequest
 from llmring.schemas.tools import ToolCall
 from llmring.wire.base import Quirks, Target
 from llmring.wire.handover import HANDOVER, Speaker, hand_over
@@ -145,6 +145,60 @@ def test_what_a_dialect_has_no_words_for_is_refused(dialect: str) -> None:
     }  # fmt: skip
     for cap, written in asked.items():
         assert written.refused is (cap in HANDOVER[dialect].cannot), cap
+
+
+WEB_SEARCH: Mapping[str, dict[str, Any]] = {
+    "openai_chat": {"web_search_options": {}},
+    "openai_responses": {"tools": [{"type": "web_search"}]},
+    "anthropic_messages": {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
+    "gemini_generate": {"tools": [{"google_search": {}}]},
+    "ollama_chat": {"tools": [{"type": "web_search"}]},
+}
+
+
+@pytest.mark.spec("X04")
+@pytest.mark.parametrize("dialect", HANDOVER)
+def test_the_web_search_of_a_provider(dialect: str) -> None:
+    asked = WEB_SEARCH[dialect]
+    more: dict[str, Any] = asked if "tools" in asked else {"extra_params": asked}
+    written = encode(dialect, **more)
+    assert written.refused is ("web_search" in HANDOVER[dialect].cannot)
+    assert written.refused or "search" in written.text
+
+
+@pytest.mark.spec("X04")
+@pytest.mark.parametrize("tool", ["known", None])
+@pytest.mark.parametrize("dialect", HANDOVER)
+def test_a_screen_to_work(dialect: str, tool: str | None) -> None:
+    names = {
+        "anthropic_messages": "computer_20251124",
+        "gemini_generate": "computerUse",
+        "openai_responses": "computer",
+    }
+    quirks = replace(quirks_of(dialect), computer_tool=tool and names.get(dialect))
+    refused = "computer_use" in Speaker("a", dialect, quirks).cannot
+    assert refused is (tool is None or dialect not in names)
+    # Chat Completions is refused where the dialect is chosen: tests/service/test_responses_api.py.
+    if dialect != "openai_chat":
+        assert encode(dialect, quirks=quirks, computer_use=ComputerUse()).refused is refused
+
+
+@pytest.mark.spec("X04")
+@pytest.mark.parametrize("dialect", HANDOVER)
+def test_schemas_are_rewritten_and_none_of_their_limits_is_lost(dialect: str) -> None:
+    limits = {"pattern": "^a+$", "minLength": 11, "maxLength": 17}
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string", **limits}, "count": {"type": "integer", "multipleOf": 13}},
+        "required": ["name"],
+    }
+    wanted = {"type": "json_schema", "json_schema": {"name": "out", "schema": schema, "strict": True}}
+    written = encode(dialect, response_format=wanted)
+    assert not written.refused
+    assert (orjson.dumps(schema).decode() in written.text) is (HANDOVER[dialect].schemas == "kept")
+    for keyword, limit in {**limits, "multipleOf": 13}.items():
+        assert keyword in written.text
+        assert str(limit) in written.text
 
 
 @pytest.mark.spec("X04")

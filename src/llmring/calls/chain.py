@@ -50,17 +50,24 @@ def build_plain_chain(
     exchange: Callable[[PlainCall[T], Candidate], Awaitable[PlainReply[T]]],
     gates: Gates,
     *,
+    digests: DigestCheck,
     list_routes: ListRoutes[PlainCall[T]] = _as_they_are,
-    digests: DigestCheck | None = None,
+    check: Callable[[PlainCall[T], PlainReply[T]], None] | None = None,
 ) -> Callable[[PlainCall[T]], Awaitable[PlainReply[T]]]:
-    """The same for what is not chat: recovery ( gates ( pin ( exchange ))). Its deadline is set where the call is made."""
+    """The same for what is not chat: recovery ( gates ( pin ( exchange ))). Its deadline is set where the call is made.
 
-    async def send_verified(call: PlainCall[T], candidate: Candidate) -> PlainReply[T]:
-        if candidate.digest is not None and digests is not None:
+    check: of the model that answers, where what it answers names one.
+    """
+
+    async def send_pinned(call: PlainCall[T], candidate: Candidate) -> PlainReply[T]:
+        if candidate.digest is not None:
             await digests.check(candidate, call.deadline)
-        return await exchange(call, candidate)
+        reply = await exchange(call, candidate)
+        if check is not None:
+            check(call, reply)
+        return reply
 
-    return with_recovery(gates.guard_plain(exchange if digests is None else send_verified), gates.board, list_routes)
+    return with_recovery(gates.guard_plain(send_pinned), gates.board, list_routes)
 
 
 def build_direct_chain(exchange: SendTo) -> Send:

@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, cast
 
+from llmring.calls.waiting import Together, within_deadline
+from llmring.clock import Clock
 from llmring.exceptions import DigestMismatchError
 from llmring.providers.base import BaseLLMProvider
 from llmring.resolver import Candidate
@@ -22,16 +23,19 @@ class DigestCheck:
 
     def __init__(
         self,
+        clock: Clock,
         find_provider: Callable[[str], BaseLLMProvider | None],
-        ask: Callable[[BaseLLMProvider, str, float | None], Awaitable[Any]],
+        ask: Callable[[BaseLLMProvider, str], Awaitable[Any]],
     ) -> None:
+        self._clock = clock
         self._find_provider = find_provider
         self._ask = ask
         self._verified: set[tuple[str, str, str]] = set()
-        self._asking: dict[tuple[str, str, str], asyncio.Lock] = {}
+        self._under_way = Together[None]()
 
     async def check(self, candidate: Candidate, deadline: float | None) -> None:
-        """Raises DigestMismatchError where the model is not there or has another content, ProviderError where nobody can be asked."""
+        """Raises DigestMismatchError where the model is not there or has another content, ProviderError where nobody can be asked.
+        What was verified is not asked again; what failed is."""
         locked = candidate.digest
         if locked is None:
             return
@@ -41,12 +45,17 @@ class DigestCheck:
         key = (provider.base_url, candidate.ref.model, locked)
         if key in self._verified:
             return
-        async with self._asking.setdefault(key, asyncio.Lock()):
-            if key not in self._verified:
-                found = find_digest(await self._ask(provider, TAGS_PATH, deadline), candidate.ref.model)
-                _compare(str(candidate.ref), candidate.ref.model, locked, found)
-                self._verified.add(key)
-        self._asking.pop(key, None)
+
+        async def verify() -> None:
+            found = find_digest(await self._ask(provider, TAGS_PATH), candidate.ref.model)
+            _compare(str(candidate.ref), candidate.ref.model, locked, found)
+            self._verified.add(key)
+
+        # However many calls begin at once, a server that does not answer keeps none of them waiting longer than the first.
+        await within_deadline(self._under_way.run(key, verify), deadline, self._clock)
+
+    async def close(self) -> None:
+        await self._under_way.close()
 
 
 def find_digest(tags: Any, model: str) -> str | None:
@@ -82,7 +91,7 @@ def _compare(ref: str, model: str, locked: str, found: str | None) -> None:
         model=ref,
         locked=locked,
         found=found,
-        hint=f"`ollama pull {model}` gets what its library has now; where that is what you want, review it and run `llmring lock`",
+        hint=f"`ollama pull {model}` gets what its library has now; `llmring lock upgrade --model {ref}` locks what is there, for review",
     )
 
 

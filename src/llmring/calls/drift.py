@@ -8,18 +8,27 @@ from __future__ import annotations
 import logging
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
-from llmring.calls.call import Call, Reply
+from llmring.calls.call import Call, PlainCall, PlainReply, Reply
 from llmring.exceptions import ModelDriftError
-from llmring.resolver import Candidate
+from llmring.resolver import Resolution
+from llmring.schemas.embedding import EmbeddingReply
 from llmring.schemas.events import Started
 
 _log = logging.getLogger("llmring.calls")
 
-# What vendors put behind a model's name for one of its versions: -2025-08-07, -20250929, -001, -preview-05-20, :latest. A pointer may be
-# answered by any of them; `gpt-5` answered by `gpt-5-mini` is another model.
+# What vendors put behind a model's name for one of its versions: -2025-08-07, -20250929, -001, -preview-05-20. A pointer may be answered
+# by any of them; `gpt-5` answered by `gpt-5-mini` is another model.
 _VERSION: Final = re.compile(r"(?:[-@:](?:v?\d[\d.]*|latest|preview|exp))+")
+# What platforms put around a vendor's own name. Bedrock: `us.anthropic.claude-…-v1:0`
+# (https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html); OpenRouter: `vendor/…:nitro`, a way to route,
+# and `:free`, an offer of the same model (https://openrouter.ai/docs/guides/routing/model-variants/overview.md); Ollama: a model
+# without a tag is `:latest`. All 2026-11-21.
+_BEFORE: Final = re.compile(r".*/|(?:[a-z]{2,6}\.)?(?:[a-z]{4,}|ai21)\.(?=[a-z])")
+_BEHIND: Final = re.compile(r"-v\d+:\d+$|:(?:latest|free|nitro|floor|online|exacto|thinking|extended)$")
+# Where a model is called what its user calls it, and answers by what it is: Azure's deployments, a file that a local server has loaded.
+_NAMED_BY_USERS: Final = frozenset({"azure", "llamacpp", "lmstudio"})
 _MOST_SHOWN: Final = 80
 _MOST_WARNED: Final = 1000  # a guess
 
@@ -35,32 +44,43 @@ class DriftCheck:
         policy = call.resolution.on_drift
         if policy is None or policy == "ignore":
             return
-        candidate = reply.candidate
         for event in reply.events:
             # The first event, nearly always: who answers is what a reply begins with.
             if isinstance(event, Started):
-                served = event.model
-                if served != candidate.ref.model and served:
-                    self._judge(call, reply, candidate, served)
+                self._judge(call.resolution, reply, event.model)
                 return
 
-    def _judge(self, call: Call, reply: Reply, candidate: Candidate, served: str) -> None:
-        info = candidate.info
-        if not has_drifted(candidate.ref.model, served, info.pin, info.points_to, candidate.requested):
+    def check_embedding(self, call: PlainCall[EmbeddingReply], reply: PlainReply[EmbeddingReply]) -> None:
+        """The same for vectors: those of two models never compare."""
+        policy = call.resolution.on_drift
+        if policy is not None and policy != "ignore":
+            self._judge(call.resolution, reply, reply.value.model)
+
+    def _judge(self, resolution: Resolution, reply: Reply | PlainReply[Any], served: str) -> None:
+        candidate = reply.candidate
+        locked, info = candidate.ref.model, candidate.info
+        if not served or served == locked:
+            return
+        if info.pin in (None, "unknown") and candidate.ref.provider in _NAMED_BY_USERS:
+            return
+        if not has_drifted(locked, served, info.pin, info.points_to, candidate.requested):
             return
         shown = "".join(c for c in served if c.isprintable())[:_MOST_SHOWN]
         text = f"pin.drift: {candidate.ref} is locked, and {shown!r} answered"
-        if call.resolution.on_drift == "fail":
-            if reply.source is not None:
-                reply.source.close()
+        if resolution.on_drift == "fail":
+            status = None
+            if isinstance(reply, Reply):
+                status = reply.status
+                if reply.source is not None:
+                    reply.source.close()
             raise ModelDriftError(
                 text,
                 served=shown,
                 provider=candidate.ref.provider,
-                model=candidate.ref.model,
-                status=reply.status,
+                model=locked,
+                status=status,
                 request_id=reply.request_id,
-                hint=f'profile {call.resolution.profile!r} says on-drift = "fail"; `llmring lock upgrade` locks what answers now',
+                hint=f'profile {resolution.profile!r} says on-drift = "fail"; `llmring lock upgrade` locks what answers now',
             )
         reply.warnings.append(text)
         if text not in self._warned and len(self._warned) < _MOST_WARNED:
@@ -83,11 +103,14 @@ def has_drifted(locked: str, served: str, pin: str | None, points_to: str | None
     if points_to is not None:
         return theirs != _plain(points_to)
     if pin in ("snapshot", "content"):
-        # Ollama calls a model without a tag `latest`; else the name of an immutable model is its own, to the letter.
-        return theirs.removesuffix(":latest") != ours.removesuffix(":latest")
+        return True  # the name of an immutable model is its own, to the letter
+    if ours.endswith("-latest"):
+        return False  # nobody has written down what it was
     return not (theirs.startswith(ours) and _VERSION.fullmatch(theirs, len(ours)))
 
 
 def _plain(name: str) -> str:
-    """Without what vendors put before a name: Gemini `models/`, routers their `vendor/`."""
-    return name.rpartition("/")[2].lower()
+    """As its vendor calls it. Gemini answers by `models/…`; Vertex writes `@` before a date."""
+    lower = name.lower()
+    before = _BEFORE.match(lower)
+    return _BEHIND.sub("", lower[before.end() :] if before else lower).replace("@", "-")

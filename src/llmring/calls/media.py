@@ -6,15 +6,16 @@ The caller's request is not changed; where nothing is to be done, it is the requ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import ValidationError
 
 from llmring.calls.uploads import Uploads
+from llmring.calls.waiting import within_deadline
 from llmring.clock import Clock
 from llmring.exceptions import ConfigurationError, ProviderError, UnsafeURLError
 from llmring.media.local import MAX_FILE_BYTES, check_image, media_type_of
@@ -27,14 +28,12 @@ from llmring.schemas.parts import TextPart, ToolOutputPart
 from llmring.schemas.request import LLMRequest
 from llmring.schemas.uploads import FileUploadStrategy
 from llmring.secret import safe_url
-from llmring.transport.alarm import Alarm
 from llmring.wire.base import Target
 from llmring.wire.handover import HANDOVER
 
 if TYPE_CHECKING:
     from llmring.transport.guard import Fetched, GuardedTransport
 
-T = TypeVar("T")
 _Replaced: TypeAlias = "dict[int, MediaPart]"
 
 # Past this, a request is encoded in a thread: at some 200 MB/s, one of 1 MiB keeps the event loop for 5 ms.
@@ -204,18 +203,7 @@ class MediaStep:
             if any(file is one for one in chosen):
                 assert isinstance(file, FilePart)
                 work = self.uploads.reference(place.provider, rules.api, file)
-                replaced[id(part)] = await self._wait(work, place.deadline)
-
-    async def _wait(self, work: Awaitable[T], deadline: float | None) -> T:
-        if deadline is None:
-            return await work
-        alarm = Alarm(self._clock)
-        try:
-            return await alarm.wait(work, deadline)
-        except TimeoutError:
-            raise deadline_passed() from None
-        finally:
-            alarm.cancel()
+                replaced[id(part)] = await within_deadline(work, place.deadline, self._clock)
 
 
 def _choose(

@@ -40,7 +40,7 @@ class PinnedParameters:
             there = ", ".join(self._prompts) or "none"
             raise ConfigurationError(
                 f"alias {resolution.alias!r} wants the system prompt {name!r}, which this program has not given",
-                hint=f"LLMRing(prompts={{{name!r}: …}}); given: {there[:300]}",
+                hint=f"LLMRing(prompts={{{name!r}: …}}), or a system message in the request; given: {there[:300]}",
             )
         return laid.model_copy(update={"messages": [Message(role="system", content=text), *laid.messages]})
 

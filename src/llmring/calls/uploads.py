@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from llmring.calls.waiting import Together
 from llmring.clock import Clock
 from llmring.providers.base import BaseLLMProvider
 from llmring.providers.file_rules import FilesAPI
@@ -34,7 +35,7 @@ class Uploads:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._held: dict[_Key, _Held] = {}
-        self._running: dict[tuple[int, _Key], asyncio.Task[UploadedFile]] = {}
+        self._under_way = Together[UploadedFile]()
 
     async def reference(self, provider: BaseLLMProvider, api: FilesAPI, part: FilePart) -> FilePart:
         """The part as a reference to the upload, which is made now where there is none. Raises ProviderError."""
@@ -46,25 +47,13 @@ class Uploads:
         if held is not None and self._is_alive(held.file):
             file = held.file
         else:
-            file = await self._upload_once(key, provider, api, part, data)
+            file = await self._under_way.run(key, lambda: self._upload(key, provider, api, part, data))
         return FilePart(
             file_id=file.file_id, media_type=part.media_type, filename=part.filename, citations=part.citations
         )
 
     def _is_alive(self, file: UploadedFile) -> bool:
         return file.expires_at is None or self._clock.now() < file.expires_at - _MARGIN_S
-
-    async def _upload_once(
-        self, key: _Key, provider: BaseLLMProvider, api: FilesAPI, part: FilePart, data: bytes
-    ) -> UploadedFile:
-        place = (id(asyncio.get_running_loop()), key)  # a task can be awaited on its own loop alone
-        task = self._running.get(place)
-        if task is None:
-            task = asyncio.create_task(self._upload(key, provider, api, part, data))
-            self._running[place] = task
-            task.add_done_callback(lambda _: self._running.pop(place, None))
-        # Shielded: the caller who happened to be first may go, and others still wait.
-        return await asyncio.shield(task)
 
     async def _upload(
         self, key: _Key, provider: BaseLLMProvider, api: FilesAPI, part: FilePart, data: bytes
@@ -121,8 +110,4 @@ class Uploads:
 
     async def close(self) -> None:
         """Ends uploads that are under way on this loop."""
-        loop = id(asyncio.get_running_loop())
-        tasks = [task for (place, _), task in self._running.items() if place == loop]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._under_way.close()

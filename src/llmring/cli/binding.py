@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from llmring import env
 from llmring.cli.output import note, write, write_json
-from llmring.exceptions import ConfigurationError, LockfileError
+from llmring.exceptions import LockfileError
 
 if TYPE_CHECKING:
     from llmring.lockfile.binding import Bound
@@ -30,12 +30,12 @@ def bind_here(
     from llmring.cli.lock_sources import asking, is_offline, today
     from llmring.lockfile.binding import bind
 
-    lock_path, profile = _find(lockfile, profile)
+    folder, lock_path, profile = _find(lockfile, profile)
 
     async def work() -> Bound:
         async with asking(offline=is_offline(offline)) as asked:
             return await bind(
-                Path.cwd(),
+                folder,
                 alias,
                 models,
                 asked,
@@ -54,34 +54,39 @@ def unbind_here(alias: str, *, offline: bool, profile: str | None, lockfile: str
     from llmring.cli.lock_sources import asking, is_offline, today
     from llmring.lockfile.binding import unbind
 
-    lock_path, profile = _find(lockfile, profile)
+    folder, lock_path, profile = _find(lockfile, profile)
 
     async def work() -> Bound:
         async with asking(offline=is_offline(offline)) as asked:
-            return await unbind(Path.cwd(), alias, asked, today(), profile=profile, lock_path=lock_path)
+            return await unbind(folder, alias, asked, today(), profile=profile, lock_path=lock_path)
 
     return _show("llmring unbind", asyncio.run(work()), as_json)
 
 
-def _find(lockfile: str | None, profile: str | None) -> tuple[Path | None, str | None]:
-    """The lock to edit in place, None where the manifest here is what is edited; and the profile."""
+def _find(lockfile: str | None, profile: str | None) -> tuple[Path, Path | None, str | None]:
+    """The folder; the lock to edit in place, None where the folder's manifest is what is edited; and the profile."""
+    from llmring.cli.lock_sources import check_may_write
     from llmring.lockfile.manifest import read_manifest
-    from llmring.lockfile.store import LockOrigin, find_lock
+    from llmring.lockfile.store import LOCK_NAME, LockOrigin, find_lock, find_lock_path
 
-    try:
-        environ = env.load()
-    except env.DotenvError as error:
-        raise ConfigurationError(str(error)) from None
+    check_may_write()
+    environ = env.load()
     profile = profile or env.get(env.LLMRING_PROFILE, environ)
-    if lockfile is None and read_manifest(Path.cwd()) is not None:
-        return None, profile
+    path = find_lock_path(lockfile, environ, Path.cwd())
+    if lockfile is None and read_manifest(path.parent) is not None:
+        if path.name != LOCK_NAME:
+            raise LockfileError(
+                f"{env.LLMRING_LOCKFILE_PATH} names {path.name}, and the manifest beside it is bound in {LOCK_NAME}",
+                hint=f"edit the manifest, then `llmring lock`; or unset {env.LLMRING_LOCKFILE_PATH}",
+            )
+        return path.parent, None, profile
     found = find_lock(lockfile, environ, Path.cwd())
     if found.origin is LockOrigin.BUNDLED:
         raise LockfileError(
             "neither a manifest nor a lockfile is here; the lockfile bundled with llmring is not yours to edit",
             hint="`llmring lock init` writes both",
         )
-    return found.path, profile
+    return found.path.parent, found.path, profile
 
 
 def _show(command: str, bound: Bound, as_json: bool) -> int:
@@ -111,6 +116,8 @@ def _show(command: str, bound: Bound, as_json: bool) -> int:
         write(render_report(Report(command, bound.findings, "llmring.lock"), "text"))
     if bound.paths:
         note(f"{' and '.join(path.name for path in bound.paths)} written")
+        if bound.is_last:
+            note(f"profile {bound.profile} binds no alias any more")
     elif any(finding.id in ("model.unknown", "model.gone") for finding in bound.findings):
         note("nothing was written; --allow-unknown takes models that no source knows")
     else:

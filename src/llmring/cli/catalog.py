@@ -48,6 +48,8 @@ def read_known_models(lockfile: str | None) -> KnownModels:
         known_provider=lambda name: True,
         known_model=lambda ref: str(ref) in models,
         default_profile=env.get(env.LLMRING_PROFILE, environ),
+        # What is listed is not called: `info` on one model must not talk of another's retirement.
+        is_silent=True,
     )
     # By what they resolve to: a pool may hold `gpt-5-high`, which is gpt-5.
     pools = {

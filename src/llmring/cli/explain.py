@@ -82,6 +82,7 @@ def _write_member(number: int, member: dict[str, Any]) -> None:
         ("can", show_caps(facts, True)),
         ("cannot", show_caps(facts, False)),
         ("lifecycle", _lifecycle(facts)),
+        ("facts", f"of {facts['facts_source']}" if facts["facts_source"] else ""),
     ):
         if text:
             lines.append((name, text))

@@ -22,6 +22,7 @@ from llmring.exceptions import (
     LLMRingError,
     ModelInfoNotFoundError,
     ModelNotFoundError,
+    PackageLockError,
     ProfileNotFoundError,
     ProviderError,
     ProviderNotFoundError,
@@ -52,6 +53,7 @@ _CODES: tuple[tuple[type[LLMRingError], int], ...] = (
     (ModelNotFoundError, UNKNOWN_NAME),
     (UnsafeURLError, REFUSED),
     (DigestMismatchError, REFUSED),
+    (PackageLockError, REFUSED),
     (InvalidRequestError, BAD_INPUT),
     (ProviderError, UNDETERMINED),
 )

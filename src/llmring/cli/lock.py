@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 import click
 
@@ -31,14 +30,7 @@ class _Subcommands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         module = SUBCOMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        try:
-            return importlib.import_module(module).command
-        except ModuleNotFoundError as error:
-            if error.name == module:  # not built yet
-                return None
-            raise
+        return None if module is None else importlib.import_module(module).command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -54,33 +46,50 @@ class _Subcommands(click.Group):
 
 @click.group("lock", cls=_Subcommands, invoke_without_command=True, short_help="Lock what the manifest asks for.")
 @click.option("--check", "--locked", "check", is_flag=True, help="Only check: the same as `llmring lock check`.")
-@click.option("--resolve-conflicts", is_flag=True, help="Merge both sides of a lock that git left in conflict.")
+@click.option("--frozen", is_flag=True, help="Only check, and the lock by itself: the manifest is not read.")
+@click.option(
+    "--resolve-conflicts",
+    is_flag=True,
+    help="Merge both sides of a lock that git left in conflict; what was edited by hand since is replaced.",
+)
 @click.option("--offline", is_flag=True, help="Ask nobody: go by the registry that ships with llmring.")
 @click.option("--accept-price", is_flag=True, help="Take prices under half of those that are locked.")
 @click.option("--allow-rollback", is_flag=True, help="Take facts that are older than those that are locked.")
 @json_option()
 @click.pass_context
-def command(ctx: click.Context, **options: Any) -> int | None:
-    """Lock what the manifest asks for: keep every pin that is still allowed, resolve the rest, drop what nobody asks for."""
+def command(
+    ctx: click.Context,
+    check: bool,
+    frozen: bool,
+    resolve_conflicts: bool,
+    offline: bool,
+    accept_price: bool,
+    allow_rollback: bool,
+    as_json: bool,
+) -> int | None:
+    """Lock what the manifest asks for: keep every pin that is still allowed, resolve the rest, drop what nobody asks for.
+
+    Under LLMRING_LOCKED, or with --locked, nothing is written: the lock is checked. Under LLMRING_FROZEN it is checked by itself.
+    """
     if ctx.invoked_subcommand is not None:
-        given = next((name for name, value in options.items() if value), None)
-        if given is not None:
-            # It would go unheard, and --offline is a promise.
-            name = {"as_json": "json"}.get(given, given.replace("_", "-"))
-            raise click.UsageError(f"--{name} belongs behind {ctx.invoked_subcommand}, or to `llmring lock` alone")
+        _refuse_options(ctx, ctx.invoked_subcommand)
         return None
-    if options["resolve_conflicts"]:
+    if resolve_conflicts:
         # Loads git's side of things: only who asks for it pays.
         resolve = importlib.import_module("llmring.cli.lock_merge_driver").resolve_conflicts
-        return resolve(as_json=options["as_json"])
-    if options["check"]:
-        check = importlib.import_module(SUBCOMMANDS["check"]).command
-        return ctx.invoke(check, as_json=options["as_json"])
+        return resolve(as_json=as_json)
+    from llmring.cli.lock_sources import find_keeper
+
+    if check or frozen or find_keeper() is not None:
+        checking = importlib.import_module(SUBCOMMANDS["check"]).command
+        return ctx.invoke(checking, frozen=frozen, as_json=as_json)
     from llmring.cli.lock_make import lock_here
 
-    return lock_here(
-        offline=options["offline"],
-        accept_price=options["accept_price"],
-        allow_rollback=options["allow_rollback"],
-        as_json=options["as_json"],
-    )
+    return lock_here(offline=offline, accept_price=accept_price, allow_rollback=allow_rollback, as_json=as_json)
+
+
+def _refuse_options(ctx: click.Context, subcommand: str) -> None:
+    # They would go unheard, and --offline is a promise.
+    given = next((parameter for parameter in ctx.command.params if ctx.params.get(parameter.name or "")), None)
+    if given is not None:
+        raise click.UsageError(f"{given.opts[0]} belongs behind {subcommand}, or to `llmring lock` alone")

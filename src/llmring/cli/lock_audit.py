@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from llmring.cli.failures import CommandError
-from llmring.cli.lock_sources import asking, is_offline, today
+from llmring.cli.failures import ACT, CommandError
+from llmring.cli.lock_sources import asking, is_frozen, is_offline, today
 from llmring.cli.options import json_option, lockfile_option
 from llmring.cli.output import note, warn, write
 
@@ -121,12 +121,15 @@ def _read(lockfile: str | None) -> tuple[Path, Lock, str, Manifest | None]:
 
     from llmring.lockfile.manifest import read_manifest
     from llmring.lockfile.parse import parse_lock
-    from llmring.lockfile.store import find_lock, read_lock_bytes
+    from llmring.lockfile.store import LockOrigin, find_lock, read_lock_bytes
 
     found = find_lock(lockfile, os.environ, Path.cwd())
+    if found.origin is LockOrigin.BUNDLED:  # a green tick for it would be one for a lock that is missing
+        hint = "`llmring lock` writes one from the manifest, `llmring lock init` writes both"
+        raise CommandError("no llmring.lock here", exit_code=ACT, hint=hint)
     data = read_lock_bytes(found.path)
     lock = parse_lock(data, str(found.path))
-    return found.path, lock, data.decode("utf-8-sig"), read_manifest(found.path.parent)
+    return found.path, lock, data.decode("utf-8-sig"), None if is_frozen() else read_manifest(found.path.parent)
 
 
 def _print(audit: Audit, rules: Rules, path: Path, text: str, format: str) -> None:

@@ -29,13 +29,13 @@ def command(observed: Path | None, profile: str | None, lockfile: str | None, as
 
     With --from FILE, add what the aliases were seen to need to the manifest; nothing is taken away. Then run `llmring lock`.
     """
-    from llmring.cli.lock_check import find_lock_path
+    from llmring.cli.lock_check import find_lock_here, first_step
 
-    path = find_lock_path(lockfile)
+    path = find_lock_here(lockfile)
     if observed is not None:
         return _require(path.parent, Path.cwd() / observed, as_json)
     if not path.exists():
-        raise CommandError(f"there is no {path.name}", exit_code=ACT, hint="run `llmring lock`")
+        raise CommandError(f"there is no {path.name}", exit_code=ACT, hint=first_step(path))
     from llmring.lockfile.promises import list_promises
 
     promises = list_promises(path, profile)
@@ -48,11 +48,14 @@ def command(observed: Path | None, profile: str | None, lockfile: str | None, as
 
 def _show(promises: list[Promise]) -> None:
     rows = [
-        (f"{promise.profile}/{promise.alias}", promise.model, what, answer, why)
+        (f"{promise.profile}/{promise.alias}", promise.model, what, answer, why, source)
         for promise in promises
-        for what, answer, why in promise.lines()
+        for what, answer, why, source in promise.lines()
     ]
-    write_table(("alias", "model", "what", "answer", "why"), rows)
+    if not rows:
+        note("no alias needs anything, and no pool hands over: there is nothing to promise")
+        return
+    write_table(("ALIAS", "MODEL", "WHAT", "ANSWER", "WHY", "SOURCE"), rows)
 
 
 def _require(folder: Path, observed: Path, as_json: bool) -> int:

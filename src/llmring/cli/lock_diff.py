@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from llmring.cli.failures import ACT, FINE
 from llmring.cli.options import json_option, lockfile_option
-from llmring.cli.output import note, write, write_json
+from llmring.cli.output import note, warn, write, write_json
 
 if TYPE_CHECKING:
     from llmring.lockfile.diff import AliasUsage
     from llmring.lockfile.model import Lock
 
+_HEAD: Final = "HEAD"
+_MAX_LISTED: Final = 5
+
 
 @click.command("diff", short_help="What changed between two locks.")
-@click.argument("old", metavar="[A]", default="HEAD")
+@click.argument("old", metavar="[A]", default=_HEAD)
 @click.argument("new", metavar="[B]", required=False)
 @click.option(
     "--format", "format", type=click.Choice(["text", "md", "json"]), default="text", help="md: for a pull request."
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 @click.option(
     "--usage",
     type=click.Path(path_type=Path),
-    help='JSON of what was used: {"aliases": {"fast": {"calls": 12, "tokens": {"input": 9000, "output": 500}}}}.',
+    help="JSON of what was used, reckoned at the first model of each pool: "
+    '{"aliases": {"fast": {"calls": 12, "tokens": {"input": 9000, "output": 500}}}}.',
 )
 @click.option("--exit-code", "as_exit_code", is_flag=True, help="Exit with 1 where anything changed.")
 @lockfile_option
@@ -38,12 +42,20 @@ def command(
 
     A and B are files, or commits of git. Default: what HEAD has against what the file says now.
     """
-    from llmring.lockfile.diff import diff_costs, diff_locks
+    from llmring.lockfile.diff import diff_costs, diff_locks, list_unknown_usage
     from llmring.lockfile.diff_report import Diff, diff_data, render_markdown, render_text
+    from llmring.lockfile.store import find_lock_path
 
-    path = _lock_path(lockfile)
+    # Not `find_lock`: a lock that only a commit has is compared, too, and the bundled one is nobody's history.
+    path = find_lock_path(lockfile, os.environ, Path.cwd())
     before, after = _read(old, path), _read(new, path)
     used = None if usage is None else _read_usage(usage)
+    unknown = list_unknown_usage(after, used or ())
+    if unknown:
+        more = f" and {len(unknown) - _MAX_LISTED} more" if len(unknown) > _MAX_LISTED else ""
+        warn(
+            f"{usage}: {after.source} has no alias {', '.join(unknown[:_MAX_LISTED])}{more}; that usage counts for nothing"
+        )
     changes = diff_locks(before, after)
     diff = Diff(before.source, after.source, changes, diff_costs(before, after, used), used is not None)
     if as_json or format == "json":
@@ -51,14 +63,6 @@ def command(
     else:
         write(render_markdown(diff) if format == "md" else render_text(diff))
     return ACT if as_exit_code and changes else FINE
-
-
-def _lock_path(lockfile: str | None) -> Path:
-    from llmring import env
-    from llmring.lockfile.store import LOCK_NAME
-
-    # Not `find_lock`: a lock that only a commit has is compared, too, and the bundled one is nobody's history.
-    return Path.cwd() / (lockfile or env.get(env.LLMRING_LOCKFILE_PATH, os.environ) or LOCK_NAME)
 
 
 def _read(named: str | None, path: Path) -> Lock:
@@ -70,7 +74,8 @@ def _read(named: str | None, path: Path) -> Lock:
     if named is None:
         return parse_lock(read_lock_bytes(path), path.name)
     file = Path.cwd() / named
-    if os.path.isfile(file):  # Path.is_file raises for a name that is too long to be one
+    # Path.is_file raises for a name that is too long to be one. A bare repository has a file HEAD, which is no lock.
+    if named != _HEAD and os.path.isfile(file):
         return parse_lock(read_lock_bytes(file), named)
     data = read_at(named, path)
     if data is None:

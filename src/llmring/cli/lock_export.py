@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from llmring import env
 from llmring.cli.options import json_option, lock_options
 from llmring.cli.output import note, write
 
@@ -24,16 +25,18 @@ def command(format: str, profile: str | None, lockfile: str | None, as_json: boo
     """Print the lock for other tools: as data, environment, Python, LiteLLM's config, CycloneDX, a page, or version 1.0."""
     import os
 
-    from llmring.lockfile.export import export_lock
+    from llmring.lockfile.export import ONE_PROFILE, export_lock, list_left_out
     from llmring.lockfile.parse import parse_lock
-    from llmring.lockfile.store import find_lock, read_lock_bytes
+    from llmring.lockfile.store import LockOrigin, find_lock, read_lock_bytes
 
     chosen = "json" if as_json else format
     found = find_lock(lockfile, os.environ, Path.cwd())
     lock = parse_lock(read_lock_bytes(found.path), str(found.path))
+    if chosen in ONE_PROFILE:
+        profile = profile or env.get(env.LLMRING_PROFILE, env.load())
     write(export_lock(lock, chosen, profile))
-    lost = [
-        alias for each in lock.profiles.values() for alias, one in each.bindings.items() if one.parameters or one.then
-    ]
-    if chosen in ("env", "python", "1.0") and lost:
-        note(f"{chosen} has no words for parameters and successors, which are left out: {', '.join(sorted(set(lost)))}")
+    if found.origin is LockOrigin.BUNDLED:
+        note("no llmring.lock here: this is the one that ships with llmring")
+    lost = list_left_out(lock, chosen, profile)
+    if lost:
+        note(f"{chosen} has no words for all parameters and successors; some are left out: {', '.join(lost)}")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from llmring.cli.failures import BAD_INPUT, CommandError
+from llmring.cli.lock_check import find_lock_here
+from llmring.cli.lock_sources import check_may_write
 from llmring.cli.options import json_option
 from llmring.cli.output import note, warn
 from llmring.clock import SystemClock
@@ -51,10 +53,12 @@ def command(
 
     if source is not None and suggested:
         raise click.UsageError("--from and --suggest are two ways to begin: give one")
-    here = Path.cwd()
+    check_may_write()
+    lock_path = find_lock_here(None)
+    here = lock_path.parent
     path = here / MANIFEST_NAME
     _check_free(here, path, force)
-    begun, old = _begin(source, suggested, here)
+    begun, old = _begin(source, suggested, lock_path)
     text = start(begun, [name.strip() for name in profiles.split(",") if name.strip()])
     import tomli
 
@@ -70,6 +74,8 @@ def command(
         note(f"git merges llmring.lock row by row in this clone; commit {attributes.name}")
     relocked = run(NOTHING, Accepted(), offline=offline, old=old)
     show("llmring lock init", relocked, as_json=as_json, more={"manifest": str(path), "left": begun.left})
+    if relocked.exit_code == 0:
+        note("commit both; `llmring lock check` holds one against the other, `llmring aliases` lists what is bound")
     return relocked.exit_code
 
 
@@ -91,17 +97,19 @@ def _check_free(here: Path, path: Path, force: bool) -> None:
         )
 
 
-def _begin(source: Path | None, suggested: bool, here: Path) -> tuple[Start, Lock | None]:
+def _begin(source: Path | None, suggested: bool, lock_path: Path) -> tuple[Start, Lock | None]:
     """What to begin with, and the lock whose pins are kept."""
     from llmring.lockfile.parse import MAX_LOCK_BYTES, parse_lock
     from llmring.lockfile.starting import start_from_litellm, start_from_lock, suggest
-    from llmring.lockfile.store import BUNDLED_LOCK, LOCK_NAME, read_lock_bytes
+    from llmring.lockfile.store import BUNDLED_LOCK, read_lock_bytes
     from llmring.registry.catalog import shared_catalog
 
     if suggested:
-        return suggest(shared_catalog(), SystemClock().now()), None
+        from llmring.lockfile.checking import make_speaker_of
+
+        return suggest(shared_catalog(), SystemClock().now(), make_speaker_of(None)), None
     if source is None:
-        source = here / LOCK_NAME if (here / LOCK_NAME).exists() else BUNDLED_LOCK
+        source = lock_path if lock_path.exists() else BUNDLED_LOCK
     data = read_lock_bytes(source, MAX_LOCK_BYTES)
     if b"model_list" in data:
         return start_from_litellm(data, str(source), shared_catalog()), None

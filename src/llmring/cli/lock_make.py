@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmring.cli.lock_sources import asking, is_offline, today
+from llmring.cli.lock_check import find_lock_here
+from llmring.cli.lock_sources import asking, check_may_write, is_offline, today
 from llmring.cli.output import note, write, write_json
 
 if TYPE_CHECKING:
@@ -33,15 +33,18 @@ def run(
     strict: bool = False,
     dry_run: bool = False,
     old: Lock | None = None,
-    directory: Path | None = None,
 ) -> Relocked:
-    """Locks what the manifest of a folder asks for, by default the current one's; see `relock`."""
+    """Locks what the manifest here asks for, or the one beside the lock that LLMRING_LOCKFILE_PATH names; see `relock`."""
     from llmring.lockfile.relock import relock
+
+    if not dry_run:
+        check_may_write()
+    path = find_lock_here(None)
 
     async def work() -> Relocked:
         async with asking(offline=is_offline(offline)) as asked:
             return await relock(
-                directory or Path.cwd(),
+                path.parent,
                 asked,
                 today(),
                 move=move,
@@ -49,6 +52,7 @@ def run(
                 strict=strict,
                 dry_run=dry_run,
                 old=old,
+                lock_path=path,
             )
 
     return asyncio.run(work())
@@ -68,6 +72,18 @@ def show(command: str, relocked: Relocked, *, as_json: bool, more: dict[str, Any
 
         write(render_report(Report(command, relocked.findings, relocked.path.name), "text"))
     note(_sum_up(relocked))
+    if relocked.written:
+        note_check(relocked)
+
+
+def note_check(relocked: Relocked) -> None:
+    """What `lock check` will say of the lock that was just written: better now than in CI."""
+    from llmring.lockfile.checking import check_file
+
+    errors = [finding for finding in check_file(relocked.path).findings if finding.severity == "error"]
+    if errors:
+        ids = ", ".join(sorted({finding.id for finding in errors}))
+        note(f"`llmring lock check` will fail: {ids}; `llmring lock contract` tells why")
 
 
 def describe(relocked: Relocked) -> dict[str, Any]:

@@ -69,11 +69,13 @@ def resolve_conflicts(as_json: bool) -> int:
     """`llmring lock --resolve-conflicts`."""
     import os
 
+    from llmring.cli.lock_sources import check_may_write
     from llmring.lockfile.finding import exit_code
     from llmring.lockfile.merging import resolve_file
     from llmring.lockfile.reports import Report, render_report
     from llmring.lockfile.store import LockOrigin, find_lock
 
+    check_may_write()
     found = find_lock(None, os.environ, Path.cwd())
     if found.origin is LockOrigin.BUNDLED:
         raise CommandError("no llmring.lock here", hint="run it where the lockfile lies")
@@ -83,13 +85,14 @@ def resolve_conflicts(as_json: bool) -> int:
     if as_json:
         conflicts = [] if resolved is None else [{"subject": c.subject, "kind": c.kind} for c in resolved.conflicts]
         said = {"lockfile": str(found.path), "had_conflict": resolved is not None, "conflicts": conflicts}
-        write_json(said | {"findings": [finding.to_dict() for finding in findings]})
+        code = ACT if conflicts else exit_code(findings)
+        write_json(said | {"findings": [finding.to_dict() for finding in findings], "exit_code": code})
     if resolved is None:
         note(f"{found.path.name} has no conflict")
         return FINE
     _talk(resolved, found.path.name)
     if resolved.conflicts:
-        note("nothing was written: choose a side of each, then `llmring lock`")
+        note(f"nothing was written: {_say_choose(found.path)}")
         return ACT
     if not as_json:
         write(f"{found.path.name}: merged\n")
@@ -97,6 +100,15 @@ def resolve_conflicts(as_json: bool) -> int:
             write(render_report(Report("llmring lock check", findings, found.path.name), "text"))
     note(f"`git add {found.path.name}` ends the conflict")
     return exit_code(findings)
+
+
+def _say_choose(path: Path) -> str:
+    from llmring.lockfile.manifest import MANIFEST_NAME, PYPROJECT_NAME
+
+    # Whether one of them holds a manifest cannot be asked: it may well be in conflict itself.
+    if any((path.parent / name).exists() for name in (MANIFEST_NAME, PYPROJECT_NAME)):
+        return f"choose in the manifest, then `git checkout --ours {path.name}` and `llmring lock`"
+    return "choose a side of each, and take the markers out"
 
 
 def _check(path: Path) -> list[Finding]:

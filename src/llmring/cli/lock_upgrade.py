@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from llmring.cli.failures import ACT, UNKNOWN_NAME, CommandError
+from llmring.cli.lock_check import find_lock_here
 from llmring.cli.options import complete_model, json_option
 
 
@@ -42,7 +41,6 @@ def command(
     Which models an alias may use is the manifest's to say: `llmring bind` changes that.
     """
     from llmring.cli.lock_make import run, show
-    from llmring.cli.lock_sources import is_offline
     from llmring.lockfile.locking import Accepted, Move
 
     known = _read_aliases()
@@ -58,7 +56,7 @@ def command(
         _check_model(model)
     move = Move(frozenset(aliases), frozenset(models), everything, chosen, facts)
     accepted = Accepted(price=accept_price, rollback=allow_rollback)
-    relocked = run(move, accepted, offline=offline, strict=not is_offline(offline), dry_run=dry_run)
+    relocked = run(move, accepted, offline=offline, strict=True, dry_run=dry_run)
     show("llmring lock upgrade", relocked, as_json=as_json)
     return relocked.exit_code or (ACT if with_exit_code and relocked.stale else 0)
 
@@ -67,10 +65,11 @@ def _read_aliases() -> list[str]:
     from llmring.exceptions import LockfileError
     from llmring.lockfile.manifest import read_manifest
 
-    manifest = read_manifest(Path.cwd())
+    folder = find_lock_here(None).parent
+    manifest = read_manifest(folder)
     if manifest is None:
         raise LockfileError(
-            f"no manifest in {Path.cwd()}: neither llmring.toml nor [tool.llmring] in pyproject.toml",
+            f"no manifest in {folder}: neither llmring.toml nor [tool.llmring] in pyproject.toml",
             hint="`llmring lock init` writes one",
         )
     return sorted({alias for profile in manifest.profiles.values() for alias in profile.aliases})

@@ -6,14 +6,14 @@ could say is never fine.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from llmring.lockfile.diff import percent_of
+from llmring.lockfile.diff import MAIN_KINDS, base_kind, percent_of
+from llmring.lockfile.escaping import quote_shell
 from llmring.lockfile.finding import ACT, EXIT_CODES, REFUSED, UNDETERMINED, Finding
 from llmring.lockfile.intent import IgnoredFinding
 from llmring.lockfile.known import Gathered
@@ -25,7 +25,6 @@ from llmring.registry.model_info import ModelInfo
 DEFAULT_HORIZON_DAYS: Final = 60
 FAIL_ON: Final = ("warning", *(id for id, code in EXIT_CODES.items() if code != REFUSED))
 
-_TIER: Final = re.compile(r"([a-z_0-9]+?)_above_\d{1,9}", re.ASCII)
 _LIMITS: Final = {"max_input": "input tokens", "max_output": "output tokens", "context_window": "tokens of context"}
 _MAX_LISTED: Final = 3
 
@@ -63,6 +62,7 @@ def audit_lock(lock: Lock, gathered: Gathered, rules: Rules, ignored: Sequence[I
     findings = [
         finding for model in sorted(used) for finding in _audit_model(model, used[model], lock, gathered, rules)
     ]
+    findings += _audit_pointers(lock, gathered)
     findings += find_successions(lock, rules.as_of)
     findings += [_unreachable(name, reason, rules) for name, reason in sorted(gathered.unread.items())]
     # Of a model that nobody uses, such as what a pointer means today, a disagreement is the registry's business.
@@ -80,6 +80,43 @@ def used_models(lock: Lock) -> dict[str, list[str]]:
     return used
 
 
+def list_asked(lock: Lock) -> list[str]:
+    """What sources are asked about: the models that can serve, and the pointers that some of them were resolved from."""
+    pointers = {request for _, request, _ in _pointers(lock)}
+    return sorted(pointers.union(used_models(lock)))
+
+
+def _pointers(lock: Lock) -> Iterator[tuple[str, str, str]]:
+    """The `profile/alias`, the name that its manifest asks for, and the model that it was locked to."""
+    for profile in lock.profiles.values():
+        for binding in profile.bindings.values():
+            # Where the two differ in length, somebody edited the row, and which name stands for which model is unknown.
+            if len(binding.requested) == len(binding.models):
+                for request, model in zip(binding.requested, binding.models, strict=True):
+                    if request != model:
+                        yield f"{profile.name}/{binding.alias}", request, model
+
+
+def _audit_pointers(lock: Lock, gathered: Gathered) -> Iterator[Finding]:
+    moved: dict[tuple[str, str], list[str]] = {}
+    for user, request, model in _pointers(lock):
+        moved.setdefault((request, model), []).append(user)
+    for (request, model), users in sorted(moved.items()):
+        fresh = gathered.models.get(request)
+        target = None if fresh is None else fresh.info.points_to
+        if fresh is None or target is None or f"{fresh.info.provider}:{target}" == model:
+            continue
+        yield Finding(
+            "pin.drift",
+            model,
+            f"{request}, which it was locked for, leads to {fresh.info.provider}:{target} now; {_users(users)}",
+            "warning",
+            hint=f"what is locked keeps serving; `llmring lock upgrade {users[0].partition('/')[2]}` moves on",
+            source=fresh.info.facts_source,
+            facts={"aliases": users, "requested": request, "points_to": f"{fresh.info.provider}:{target}"},
+        )
+
+
 def _audit_model(model: str, aliases: list[str], lock: Lock, gathered: Gathered, rules: Rules) -> Iterator[Finding]:
     row, fresh = lock.locked.get(model), gathered.models.get(model)
     known = fresh.info if fresh is not None and fresh.found else None
@@ -89,7 +126,7 @@ def _audit_model(model: str, aliases: list[str], lock: Lock, gathered: Gathered,
         yield Finding(
             "model.gone",
             model,
-            f"{provider} no longer lists it; {_users(aliases)}",
+            f"{provider} does not list it, any more or for this key; {_users(aliases)}",
             hint=_upgrade_hint(aliases, None),
             source=f"{provider}, listing",
             facts=facts,
@@ -102,10 +139,23 @@ def _audit_model(model: str, aliases: list[str], lock: Lock, gathered: Gathered,
             hint=_unknown_hint(rules),
             facts=facts,
         )
+    if row is not None and fresh is not None and _differ(row.digest, fresh.row.digest):
+        yield Finding(
+            "digest.mismatch",
+            model,
+            f"{provider} has {fresh.row.digest}, and {row.digest} is locked; {_users(aliases)}",
+            hint=f"get the locked weights again, or review the new ones and `llmring lock upgrade --model {quote_shell(model)}`",
+            source=f"{provider}, listing",
+            facts={**facts, "locked": row.digest, "found": fresh.row.digest},
+        )
     yield from _audit_lifecycle(model, aliases, row, known, rules)
     if row is not None and known is not None:
         yield from _audit_price(row, known, rules, facts)
         yield from _audit_abilities(row, known, facts)
+
+
+def _differ(locked: str | None, now: str | None) -> bool:
+    return locked is not None and now is not None and locked != now
 
 
 def _users(aliases: list[str]) -> str:
@@ -159,7 +209,9 @@ def _audit_lifecycle(
 def _retirement(row: LockedModel | None, known: ModelInfo | None) -> tuple[str | None, str | None, str | None]:
     """The day, its kind, and who says so: sources of today before the lock's own row."""
     if known is not None and known.retires is not None:
-        return known.retires, known.retires_kind, known.sources.get("retires") or known.facts_source
+        # Who gives the same day without a word on its kind does not contradict what was locked.
+        kind = row.retires_kind if row is not None and row.info.retires == known.retires else None
+        return known.retires, known.retires_kind or kind, known.sources.get("retires") or known.facts_source
     if row is not None and row.info.retires is not None:
         return row.info.retires, row.retires_kind, "the lock"
     return None, None, None if known is None else known.sources.get("lifecycle") or known.facts_source
@@ -178,10 +230,8 @@ def _add_days(day: str, days: int) -> str:
 def _audit_price(row: LockedModel, known: ModelInfo, rules: Rules, facts: Mapping[str, Any]) -> Iterator[Finding]:
     risen: dict[str, tuple[Decimal, Decimal]] = {}
     for kind, price in known.price.items():
-        locked = row.info.price.get(kind)
-        if locked is None and (tier := _TIER.fullmatch(kind)):
-            # A tier that is new raises the price of what it takes out of the kind it belongs to.
-            locked = row.info.price.get(tier[1])
+        # A tier that is new raises the price of what it takes out of the kind it belongs to.
+        locked = row.info.price.get(kind, row.info.price.get(base_kind(kind)))
         if locked is not None and price > locked * (1 + rules.max_increase_percent / 100):
             risen[kind] = (locked, price)
     if risen:
@@ -193,16 +243,22 @@ def _audit_price(row: LockedModel, known: ModelInfo, rules: Rules, facts: Mappin
             "price.increased",
             row.info.id,
             f"it costs more than was locked: {shown} USD per million tokens",
-            hint="`llmring lock upgrade --facts` locks today's prices",
+            hint=f"`llmring lock upgrade --facts --model {quote_shell(row.info.id)}` locks today's prices",
             source=known.price_source,
             facts={
                 **facts,
                 "prices": {k: [render_decimal(was), render_decimal(now)] for k, (was, now) in risen.items()},
             },
         )
-    if row.info.price and not known.price:
+    gone = [kind for kind in MAIN_KINDS if kind in row.info.price and kind not in known.price]
+    if gone or (row.info.price and not known.price):
+        of = f" of {' and '.join(gone)}" if known.price else ""
         yield Finding(
-            "price.unknown", row.info.id, "nobody who was asked knows its price today", "warning", facts=dict(facts)
+            "price.unknown",
+            row.info.id,
+            f"nobody who was asked knows its price{of} today",
+            "warning",
+            facts=dict(facts),
         )
 
 
@@ -217,7 +273,7 @@ def _audit_abilities(row: LockedModel, known: ModelInfo, facts: Mapping[str, Any
             "cap.lost",
             row.info.id,
             "; ".join(lost),
-            hint="`llmring lock upgrade --facts` locks what it can do today, and checks it against the manifest",
+            hint=f"`llmring lock upgrade --facts --model {quote_shell(row.info.id)}` locks what it can do today, and checks it",
             source=known.facts_source,
             facts=dict(facts),
         )

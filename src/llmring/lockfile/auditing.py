@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from llmring.lockfile.audit import Audit, Rules, audit_lock, used_models
+from llmring.lockfile.audit import Audit, Rules, audit_lock, list_asked
 from llmring.lockfile.facts import OFFLINE, Asked, gather
 from llmring.lockfile.intent import Manifest, Sources
 from llmring.lockfile.model import Lock
@@ -16,7 +16,7 @@ async def audit_here(lock: Lock, manifest: Manifest | None, rules: Rules, asked:
     today: of what sources say (YYYY-MM-DD), which an audit for another day does not change.
     """
     sources = Sources() if manifest is None else manifest.sources
-    gathered = await gather(sorted(used_models(lock)), sources, asked, today)
+    gathered = await gather(list_asked(lock), sources, asked, today)
     if not rules.online:
         # Nobody wanted them asked, so that they were not is nothing to report.
         gathered = replace(gathered, unread={name: why for name, why in gathered.unread.items() if why != OFFLINE})

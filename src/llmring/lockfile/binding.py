@@ -34,6 +34,7 @@ _TOOL: Final = ("tool", "llmring")
 @dataclass(frozen=True, slots=True)
 class Bound:
     """What came of it. before, after: the alias's pool. models: what the lock binds now, pointers resolved. paths: the files written.
+    is_last: nothing is bound in the profile any more.
 
     findings: where one is an error, nothing was written.
     """
@@ -45,6 +46,7 @@ class Bound:
     models: tuple[str, ...]
     findings: tuple[Finding, ...]
     paths: tuple[Path, ...]
+    is_last: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -123,7 +125,10 @@ async def unbind(
             data, text, lock = _read_direct(path)
             edit = unbind_in_lock(text, str(path), alias, profile)
             write_whole(path, edit.text.encode(), expected=data)
-        return Bound(alias, _name(profile, lock), edit.before, (), (), (), (path,))
+        name = _name(profile, lock)
+        return Bound(
+            alias, name, edit.before, (), (), (), (path,), is_last=set(lock.profiles[name].bindings) == {alias}
+        )
 
     def take_away(text: str) -> Edit:
         return unbind_in_manifest(text, file.source, alias, profile, within=file.within)
@@ -160,15 +165,19 @@ async def _change_manifest(
     paths: list[Path] = []
     if made.exit_code == 0:
         with alone_in(directory):
+            if made.stale and (read_lock_bytes(lock_path) if lock_path.exists() else None) != locked:
+                raise LockfileError(
+                    f"{lock_path} was changed meanwhile", hint="nothing was written: run the command again"
+                )
             # The manifest first: what is left by a crash in between is a lock that `check` calls stale, and `lock` makes right.
             if write_whole(file.path, edit.text.encode(), expected=file.data):
                 paths.append(file.path)
             if made.stale and write_whole(lock_path, render_lock(made.lock), expected=locked):
                 paths.append(lock_path)
     name = profile or DEFAULT_PROFILE
-    binding = made.lock.profiles[name].bindings.get(alias)
-    models = () if binding is None else binding.models
-    return Bound(alias, name, edit.before, edit.after, models, made.findings, tuple(paths))
+    bindings = made.lock.profiles[name].bindings
+    models = bindings[alias].models if alias in bindings else ()
+    return Bound(alias, name, edit.before, edit.after, models, made.findings, tuple(paths), is_last=not bindings)
 
 
 # Without one
@@ -209,8 +218,8 @@ def _read_direct(path: Path) -> tuple[bytes, str, Lock]:
     lock = parse_lock(data, str(path))
     if any(binding.input is not None for profile in lock.profiles.values() for binding in profile.bindings.values()):
         raise LockfileError(
-            f"{path} was locked from a manifest, which is not here",
-            hint="run this where its llmring.toml is, or write one: `llmring lock init --from`",
+            f"{path} was locked from a manifest, and that is what is bound in",
+            hint="run this where its llmring.toml is, without --lockfile; or write one: `llmring lock init --from`",
         )
     return data, data.decode("utf-8-sig"), lock
 

@@ -11,22 +11,23 @@ from typing import Any, Final, TypeAlias
 
 from llmring.lockfile.constraints import check_constraints
 from llmring.lockfile.contract import Examiner, Loss, SpeakerOf, check_accepted, check_contract
+from llmring.lockfile.escaping import quote_shell
 from llmring.lockfile.finding import Finding
 from llmring.lockfile.intent import Intent, Manifest, ProfileIntent
 from llmring.lockfile.layout import strip_layout
 from llmring.lockfile.model import Binding, Lock, LockedModel, Profile
 from llmring.lockfile.parse import parse_lock
-from llmring.lockfile.render import VERSION, hash_facts, render_lock
+from llmring.lockfile.render import VERSION, hash_facts, hash_resolved, render_lock
 from llmring.registry.model_info import ModelInfo
 
-# A pool with all that is asked of it.
-_Pool: TypeAlias = "tuple[str, str, tuple[str, ...], tuple[str, ...], frozenset[str] | None, int]"
+# A pool with all that is asked of it: the intent, by its identity, and which providers are allowed.
+_Pool: TypeAlias = "tuple[int, tuple[str, ...], tuple[str, ...], frozenset[str] | None]"
 _LOCK: Final = "run `llmring lock`"
-_EDITED: Final = "take the row back from git, or lock it anew: `llmring lock upgrade --facts`"
 
 
 _MAX_NAMES: Final = 500
 _MAX_GUESSES: Final = 20
+_MAX_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def check_lock(
     data: the bytes that `lock` was read from. manifest: None checks what can be checked without one. speaker_of: how a model is
     spoken to, None where nobody here knows its provider. installed: by package that is extended, None where it is not installed.
     """
-    findings = [*_check_rows(lock, manifest), *_check_pools(lock, manifest, Examiner(speaker_of))]
+    findings = [*_check_rows(lock, manifest), *_check_resolved(lock)]
+    findings += _check_pools(lock, manifest, Examiner(speaker_of))
     findings += _check_extended(lock, manifest, installed or {})
     if manifest is not None:
         findings += _check_form(lock, data, findings)
@@ -119,15 +121,35 @@ def _check_rows(lock: Lock, manifest: Manifest | None) -> Iterator[Finding]:
 def _check_facts(id: str, row: LockedModel, by_manifest: bool) -> Iterator[Finding]:
     if row.facts is None:
         if by_manifest:
-            yield Finding("facts.mismatch", id, "its row has no hash over its facts", hint=_EDITED)
+            yield Finding("facts.mismatch", id, "its row has no hash over its facts", hint=_say_edited(id))
     elif row.facts != (hashed := hash_facts(row)):
         yield Finding(
             "facts.mismatch",
             id,
             "its row is not what was locked: a fact or the hash was changed",
-            hint=_EDITED,
+            hint=_say_edited(id),
             facts={"locked": row.facts, "now": hashed},
         )
+
+
+def _check_resolved(lock: Lock) -> Iterator[Finding]:
+    """What a pointer meant stands in no manifest: a hash of its own binds it."""
+    for profile in lock.profiles.values():
+        for alias, binding in profile.bindings.items():
+            if binding.resolved is None:
+                continue  # that it is missing is told of the binding, where there is a manifest
+            if binding.resolved != (hashed := hash_resolved(binding.requested, binding.models)):
+                yield Finding(
+                    "facts.mismatch",
+                    f"{profile.name}/{alias}",
+                    "what its pointers were resolved to is not what was locked: a model or the hash was changed",
+                    hint=f"take it back from git, or resolve them anew: `llmring lock upgrade {alias}`",
+                    facts={"locked": binding.resolved, "now": hashed},
+                )
+
+
+def _say_edited(id: str) -> str:
+    return f"take the row back from git, or lock it anew: `llmring lock upgrade --facts --model {quote_shell(id)}`"
 
 
 class _Close:
@@ -156,12 +178,10 @@ def _check_pools(lock: Lock, manifest: Manifest | None, examiner: Examiner) -> I
     yield from _check_known(lock, infos, examiner)
     if manifest is None:
         return
-    if lock.default_profile not in manifest.profiles:
-        known = ", ".join(manifest.profiles)
-        message = f"the default profile is {lock.default_profile}, and the manifest's profiles are {known}"
+    if lock.default_profile != manifest.default_profile:
+        message = f"the default profile is {lock.default_profile}, and a manifest's is {manifest.default_profile}"
         yield Finding("lock.stale", "default_profile", message, hint=_LOCK)
-    met: set[Loss] = set()
-    fine: set[_Pool] = set()
+    pools = _Pools(infos, examiner)
     for name in sorted(lock.profiles.keys() - manifest.profiles.keys()):
         yield Finding("lock.orphan", name, "the manifest has no such profile", hint=_LOCK)
     for name, wanted in manifest.profiles.items():
@@ -169,8 +189,8 @@ def _check_pools(lock: Lock, manifest: Manifest | None, examiner: Examiner) -> I
         if profile is None:
             yield Finding("lock.missing", name, "the manifest has this profile, the lock does not", hint=_LOCK)
         else:
-            yield from _check_profile(profile, wanted, infos, examiner, met, fine)
-    yield from check_accepted(manifest, met)
+            yield from pools.check_profile(profile, wanted)
+    yield from check_accepted(manifest, pools.met)
 
 
 def _check_known(lock: Lock, infos: Mapping[str, ModelInfo], examiner: Examiner) -> Iterator[Finding]:
@@ -202,69 +222,76 @@ def _says_nothing(row: LockedModel) -> bool:
     return all(fact is None for fact in said) and not info.price and not info.lacks and info.pin in (None, "unknown")
 
 
-def _check_profile(
-    profile: Profile,
-    wanted: ProfileIntent,
-    infos: Mapping[str, ModelInfo],
-    examiner: Examiner,
-    met: set[Loss],
-    fine: set[_Pool],
-) -> Iterator[Finding]:
-    if profile.on_drift != wanted.on_drift or profile.min_pin != wanted.min_pin:
-        yield Finding("lock.stale", profile.name, "on-drift or min-pin is another one in the manifest", hint=_LOCK)
-    for alias in sorted(profile.bindings.keys() - wanted.aliases.keys()):
-        yield Finding("lock.orphan", f"{profile.name}/{alias}", "the manifest has no such alias", hint=_LOCK)
-    for alias, intent in wanted.aliases.items():
-        binding = profile.bindings.get(alias)
-        if binding is None:
-            yield Finding(
-                "lock.missing", f"{profile.name}/{alias}", "the manifest has this alias, the lock does not", hint=_LOCK
-            )
-            continue
-        stale = _find_stale(binding, intent)
-        if stale:
-            yield Finding("lock.stale", f"{profile.name}/{alias}", stale, hint=_LOCK)
-        # Most profiles inherit most of their aliases: what is fine once is fine wherever the same is asked of the same pool.
-        pool = (alias, intent.fingerprint, binding.models, binding.then, wanted.providers, id(intent.lossy))
-        if pool in fine:
-            continue
-        wrong = list(_check_pool(binding, intent, wanted, infos, examiner, met))
-        if wrong:
-            yield from wrong
-        else:
-            fine.add(pool)
+class _Pools:
+    """Most profiles inherit most of their aliases as they are: what is the same intent is hashed once, and what is fine once is fine
+    wherever the same is asked of the same pool. met: the losses that were found, accepted or not.
+    """
+
+    def __init__(self, infos: Mapping[str, ModelInfo], examiner: Examiner) -> None:
+        self.met: set[Loss] = set()
+        self._infos = infos
+        self._examiner = examiner
+        self._fine: set[_Pool] = set()
+        self._hashes: dict[int, str] = {}
+
+    def check_profile(self, profile: Profile, wanted: ProfileIntent) -> Iterator[Finding]:
+        if profile.on_drift != wanted.on_drift or profile.min_pin != wanted.min_pin:
+            yield Finding("lock.stale", profile.name, "on-drift or min-pin is another one in the manifest", hint=_LOCK)
+        for alias in sorted(profile.bindings.keys() - wanted.aliases.keys()):
+            yield Finding("lock.orphan", f"{profile.name}/{alias}", "the manifest has no such alias", hint=_LOCK)
+        for alias, intent in wanted.aliases.items():
+            binding = profile.bindings.get(alias)
+            if binding is None:
+                message = "the manifest has this alias, the lock does not"
+                yield Finding("lock.missing", f"{profile.name}/{alias}", message, hint=_LOCK)
+                continue
+            stale = _find_stale(binding, intent, self._hash(intent))
+            if stale:
+                yield Finding("lock.stale", f"{profile.name}/{alias}", stale, hint=_LOCK)
+            pool = (id(intent), binding.models, binding.then, wanted.providers)
+            if pool not in self._fine:
+                wrong = list(self._check_pool(binding, intent, wanted))
+                yield from wrong
+                self._fine |= set() if wrong else {pool}
+
+    def _hash(self, intent: Intent) -> str:
+        known = self._hashes.get(id(intent))
+        if known is None:
+            known = self._hashes[id(intent)] = intent.fingerprint
+        return known
+
+    def _check_pool(self, binding: Binding, intent: Intent, profile: ProfileIntent) -> Iterator[Finding]:
+        for model in (*binding.models, *binding.then):
+            info = self._infos.get(model)
+            if info is not None:  # else its row is missing, which is told of the model
+                yield from check_constraints(profile, intent, info)
+        for models, asked in ((binding.models, intent.models), (binding.then, intent.then)):
+            yield from check_contract(profile.name, intent, models, asked, self._infos, self._examiner, self.met)
 
 
-def _check_pool(
-    binding: Binding,
-    intent: Intent,
-    profile: ProfileIntent,
-    infos: Mapping[str, ModelInfo],
-    examiner: Examiner,
-    met: set[Loss],
-) -> Iterator[Finding]:
-    for model in (*binding.models, *binding.then):
-        info = infos.get(model)
-        if info is not None:  # else its row is missing, which is told of the model
-            yield from check_constraints(profile, intent, info)
-    for models, asked in ((binding.models, intent.models), (binding.then, intent.then)):
-        yield from check_contract(profile.name, intent, models, asked, infos, examiner, met)
-
-
-def _find_stale(binding: Binding, intent: Intent) -> str:
-    """In which way the binding is not what is asked for; "" where it is."""
+def _find_stale(binding: Binding, intent: Intent, hashed: str) -> str:
+    """In which way the binding is not what is asked for; "" where it is. hashed: the intent's fingerprint."""
     asked = binding.requested or binding.models
     if asked != intent.models or len(asked) != len(binding.models):
-        return f"the manifest asks for {', '.join(intent.models)}; the lock has {', '.join(asked)}"
+        return f"the manifest asks for {_list(intent.models)}; the lock has {_list(asked)}"
+    # Both or neither, and only where a pointer means another model than it names.
+    if (binding.resolved is None) is not (binding.models == intent.models) or binding.requested == binding.models:
+        return "it does not say what its pointers were resolved to as `llmring lock` does"
     if binding.until != intent.until or binding.then != intent.then:
         return "the successor pool, or the day it serves from, is another one in the manifest"
     if dict(binding.parameters) != dict(intent.parameters):
         return "its parameters are others in the manifest"
     if binding.input is None:
         return "it does not say what it was locked from"
-    if binding.input != intent.fingerprint:
+    if binding.input != hashed:
         return "what the manifest asks of it has changed since it was locked"
     return ""
+
+
+def _list(models: tuple[str, ...]) -> str:
+    """A pool, or its beginning: each profile may have one of thousands."""
+    more = len(models) - _MAX_SHOWN
+    return ", ".join(models[:_MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 # Packages

@@ -33,18 +33,17 @@ class Checked:
     findings: list[Finding]
 
 
-def check_file(path: Path, directory: Path | None = None) -> Checked:
-    """Checks the lock at `path` against the manifest in `directory` (default: the lock's own folder).
+def check_file(path: Path, directory: Path | None = None, *, frozen: bool = False) -> Checked:
+    """Checks the lock at `path` against the manifest in `directory` (default: the lock's own folder). frozen: by itself, unread manifest.
 
     Raises LockfileError where a file cannot be read or understood, ConfigurationError for a provider declared wrongly.
     """
     folder = path.parent if directory is None else directory
     data = read_lock_bytes(path)
     lock = parse_lock(data, path.name)
-    manifest = read_manifest(folder)
-    findings = check_lock(
-        lock, data, manifest, speaker_of=make_speaker_of(folder), installed=find_installed(lock.extended)
-    )
+    manifest = None if frozen else read_manifest(folder)
+    speaker_of = make_speaker_of(None if frozen else folder)
+    findings = check_lock(lock, data, manifest, speaker_of=speaker_of, installed=find_installed(lock.extended))
     return Checked(lock, manifest, data.decode("utf-8-sig"), findings)
 
 
@@ -54,10 +53,10 @@ def has_manifest(directory: Path) -> bool:
     return own.exists() or (pyproject.exists() and read_manifest(directory) is not None)
 
 
-def make_speaker_of(directory: Path) -> Callable[[str], Speaker | None]:
-    """How models are spoken to, by llmring's own table and what the manifest in `directory` declares."""
+def make_speaker_of(directory: Path | None) -> Callable[[str], Speaker | None]:
+    """How models are spoken to, by llmring's own table and what the manifest in `directory` declares; None: there is none."""
     rows = dict(PROVIDERS)
-    declared: Mapping[str, Mapping[str, Any]] = read_declared_providers(directory)
+    declared: Mapping[str, Mapping[str, Any]] = {} if directory is None else read_declared_providers(directory)
     rows |= {name: declare(name, given, Trust.REPOSITORY).row for name, given in declared.items()}
     known: dict[tuple[str, str | None], Speaker] = {}
 

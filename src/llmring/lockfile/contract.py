@@ -79,6 +79,11 @@ class Edge:
     def is_lossy(self) -> bool:
         return self.verdict != "yes"
 
+    @property
+    def said_by(self) -> str | None:
+        """Who says so; None where nobody knows one of the two."""
+        return None if self.kind is None else _BY_TABLE
+
 
 class Examiner:
     """Looks at pools. Remembers what it has found of models and of pairs of them: many aliases share them."""
@@ -88,6 +93,7 @@ class Examiner:
         self._speakers: dict[str, Speaker | None] = {}
         self._fates: dict[tuple[int, int], Mapping[Kind, Fate]] = {}
         self._cannot: dict[str, frozenset[str]] = {}
+        self._losses: dict[tuple[tuple[str, ...], tuple[str, ...]], list[Edge]] = {}
 
     def speaker_of(self, model: str) -> Speaker | None:
         if model not in self._speakers:
@@ -117,6 +123,15 @@ class Examiner:
             if can is None
             else Answer("yes", "", source)
         )
+
+    def losses(
+        self, models: tuple[str, ...], needs: tuple[str, ...], infos: Mapping[str, ModelInfo | None]
+    ) -> Sequence[Edge]:
+        """The edges that lose something which is needed. Pools are found again by their names: infos are one lock's."""
+        known = self._losses.get((models, needs))
+        if known is None:
+            known = self._losses[models, needs] = list(self.edges(models, needs, infos))
+        return known
 
     def edges(
         self, models: Sequence[str], needs: Sequence[str], infos: Mapping[str, ModelInfo | None], *, all: bool = False
@@ -154,8 +169,8 @@ class Examiner:
 def check_contract(
     profile: str,
     intent: Intent,
-    models: Sequence[str],
-    asked: Sequence[str],
+    models: tuple[str, ...],
+    asked: tuple[str, ...],
     infos: Mapping[str, ModelInfo | None],
     examiner: Examiner,
     met: set[Loss],
@@ -179,7 +194,7 @@ def check_contract(
         return
     written = dict(zip(models, asked, strict=False))
     told: set[tuple[str, str]] = set()
-    for edge in examiner.edges(models, intent.needs, infos):
+    for edge in examiner.losses(models, intent.needs, infos):
         target = written.get(edge.target, edge.target)
         if (target, edge.text) in told:
             continue
@@ -215,9 +230,9 @@ def _lost(subject: str, alias: str, target: str, edge: Edge) -> Finding:
     hint = f'if that is fine, write under [alias.{alias}.lossy]: "{target}" = ["{edge.text}"]'
     if edge.verdict == "unknown":
         message = f"{target}: nobody says whether it takes over what {edge.source} has left: {edge.text}"
-        return Finding("handover.unknown", subject, message, hint=hint, source=_BY_TABLE, facts=facts)
+        return Finding("handover.unknown", subject, message, hint=hint, source=edge.said_by, facts=facts)
     message = f"{target}: going on after {edge.source} loses something: {edge.text}"
-    return Finding("handover.lossy", subject, message, hint=hint, source=_BY_TABLE, facts=facts)
+    return Finding("handover.lossy", subject, message, hint=hint, source=edge.said_by, facts=facts)
 
 
 def _leaves_thinking(speaker: Speaker, info: ModelInfo | None) -> bool:

@@ -5,18 +5,22 @@ Where a fact comes from, and when it was looked up, is no change. What is not kn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from llmring.lockfile.model import Binding, Lock, LockedModel, Profile
+from llmring.lockfile.model import DEFAULT_PROFILE, Binding, Lock, LockedModel, Profile
 from llmring.lockfile.render import render_decimal
 
 What: TypeAlias = Literal[
     "default", "profile", "alias", "models", "order", "requested", "parameter", "successor", "intent",
     "model", "pin", "digest", "cap", "limit", "price", "retires", "package",
 ]  # fmt: skip
+# Each model that has a price has one of these; what the rest come to hangs on how it is used.
+MAIN_KINDS: Final = ("input", "output")
+_TIER: Final = re.compile(r"([a-z_0-9]+?)_above_\d{1,9}", re.ASCII)
 _LIMITS = ("max_input", "max_output", "context_window")
 _GRADES = ("content", "snapshot", "pointer", "unknown")
 
@@ -145,7 +149,7 @@ def _model(id: str, old: LockedModel, new: LockedModel) -> Iterator[Change]:
             yield _price(id, kind, cost, costs)
     before, after = (_retirement(row) for row in (old, new))
     if before != after:
-        yield Change("retires", id, None, before, after, worse=after is not None and (before is None or after < before))
+        yield Change("retires", id, None, before, after, worse=_is_sooner(old, new))
 
 
 def _rank(grade: str) -> int:
@@ -154,6 +158,13 @@ def _rank(grade: str) -> int:
 
 def _retirement(row: LockedModel) -> str | None:
     return row.info.retires and (f"{row.info.retires} ({row.retires_kind})" if row.retires_kind else row.info.retires)
+
+
+def _is_sooner(old: LockedModel, new: LockedModel) -> bool:
+    """Whether it may be gone earlier than it was said to, or for sure where it was not."""
+    if new.info.retires is None or old.info.retires is None:
+        return new.info.retires is not None
+    return (new.info.retires, new.retires_kind != "firm") < (old.info.retires, old.retires_kind != "firm")
 
 
 def _price(id: str, kind: str, old: Decimal | None, new: Decimal | None) -> Change:
@@ -176,6 +187,12 @@ def percent_of(old: Decimal | None, new: Decimal | None) -> Decimal | None:
         return Decimal(0)
     percent = ((new - old) * 100 / old).quantize(Decimal("0.1"))
     return percent or Decimal("0.1").copy_sign(new - old)
+
+
+def base_kind(kind: str) -> str:
+    """The kind of price that a tier belongs to: `input` of `input_above_200000`; any other kind is its own."""
+    tier = _TIER.fullmatch(kind)
+    return kind if tier is None else tier[1]
 
 
 def _packages(old: Lock, new: Lock) -> Iterator[Change]:
@@ -202,8 +219,9 @@ class AliasUsage:
 class Cost:
     """What a change comes to for one alias that both locks have.
 
-    worst: the highest percent of any kind of price, from the dearest member of the pool before to the dearest one after. unpriced:
-    members that have no price, before or after: what they cost is in no percent here.
+    worst: the highest percent of any kind of price, from the dearest member of the pool before to the dearest one after; a tier that is
+    new is held against the kind it belongs to. unpriced: members, before or after, of which no price is known, or none of input or of
+    output where another has one: what they cost is in no percent here.
     before, after: USD for the usage at the first model's prices, None where one is not known or no usage was given; percent: of these.
     """
 
@@ -243,10 +261,17 @@ def diff_costs(old: Lock, new: Lock, usage: Mapping[str, AliasUsage] | None = No
             if was is None or (was.models == binding.models and _prices(old, was) == _prices(new, binding)):
                 continue
             used = (usage or {}).get(f"{name}/{alias}")
-            if used is None and name == (new.default_profile or "default"):
+            if used is None and name == (new.default_profile or DEFAULT_PROFILE):
                 used = (usage or {}).get(alias)
             costs.append(_cost(f"{name}/{alias}", (old, was), (new, binding), used))
     return costs
+
+
+def list_unknown_usage(lock: Lock, usage: Iterable[str]) -> list[str]:
+    """Of the names that usage was given for, those that the lock has no alias for."""
+    known = {f"{name}/{alias}" for name, profile in lock.profiles.items() for alias in profile.bindings}
+    default = lock.default_profile or DEFAULT_PROFILE
+    return sorted(name for name in usage if not known & {name, f"{default}/{name}"})
 
 
 def _prices(lock: Lock, binding: Binding) -> list[Mapping[str, Decimal]]:
@@ -257,10 +282,11 @@ def _prices(lock: Lock, binding: Binding) -> list[Mapping[str, Decimal]]:
 def _cost(subject: str, old: tuple[Lock, Binding], new: tuple[Lock, Binding], used: AliasUsage | None) -> Cost:
     before, after = _prices(*old), _prices(*new)
     dear, dearer = _dearest(before), _dearest(after)
-    percents = [percent_of(dear.get(kind), price) for kind, price in dearer.items()]
+    percents = [percent_of(dear.get(kind, dear.get(base_kind(kind))), price) for kind, price in dearer.items()]
     known = [percent for percent in percents if percent is not None]
     named = [*zip(old[1].models, before, strict=True), *zip(new[1].models, after, strict=True)]
-    unpriced = tuple(sorted({model for model, price in named if not price}))
+    main = {kind for kind in MAIN_KINDS if kind in dear or kind in dearer}
+    unpriced = tuple(sorted({model for model, price in named if not price or main - price.keys()}))
     worst = max(known, default=None)
     if used is None:
         return Cost(subject, worst, unpriced)

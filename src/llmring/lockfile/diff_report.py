@@ -16,6 +16,7 @@ _NOUNS: Final = {
 }  # fmt: skip
 _EXISTENCE: Final = ("profile", "alias", "model", "package")
 _DIGEST_SHOWN: Final = 19
+_LEAST_USD: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,10 @@ def describe_cost(cost: Cost) -> tuple[str, str]:
 
 
 def _usd(amount: Decimal | None) -> str:
-    return "unknown" if amount is None else f"${amount:,.2f}"
+    if amount is None:
+        return "unknown"
+    # What rounds to nothing still costs something.
+    return "under $0.01" if 0 < amount < _LEAST_USD else f"${amount:,.2f}"
 
 
 def render_text(diff: Diff) -> str:

@@ -26,6 +26,7 @@ from llmring.lockfile.toml_edit import (
     load_toml,
     parse_row,
     reach,
+    render_table,
     set_models,
 )
 from llmring.schemas.model_ref import ALIAS_NAME, parse_model_ref
@@ -113,7 +114,7 @@ def bind_in_manifest(
     def change(table: MutableMapping[str, Any]) -> None:
         set_models(reach(table, path), after)
 
-    return Edit(_edited(text, source, change, within), before, after)
+    return Edit(_edited(text, source, change, within, render_table(path, after)), before, after)
 
 
 def unbind_in_manifest(text: str, source: str, alias: str, profile: str | None, *, within: Sequence[str] = ()) -> Edit:
@@ -163,8 +164,8 @@ def _alias_path(data: Mapping[str, Any], alias: str, profile: str, within: Seque
     return own
 
 
-def _edited(text: str, source: str, change: Change, within: Sequence[str]) -> str:
-    changed = edit_toml(text, source, change)
+def _edited(text: str, source: str, change: Change, within: Sequence[str], otherwise: str = "") -> str:
+    changed = edit_toml(text, source, change, otherwise=otherwise)
     # What is left must still be a manifest: a profile may have built on what was taken away.
     _parse(changed, source, within)
     return changed
@@ -208,7 +209,7 @@ def bind_in_lock(
             add_binding(table["profiles"][name], alias, after)
         else:
             # How it was locked, and what 1.0 had in place of `models`, is true of the old pool alone.
-            for key in ("model", "provider", "input", "requested"):
+            for key in ("model", "provider", "input", "requested", "resolved"):
                 row.pop(key, None)
             set_models(row, after)
         _change_rows(table, before, rows or {})

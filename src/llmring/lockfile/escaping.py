@@ -6,21 +6,23 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-# What Markdown gives a meaning within a line, and `@` and `#`, with which GitHub would call people and issues. `:` and `/` stay: they
-# name models, and a bare URL that becomes a link still shows where it leads. Without its bracket, the other half of a pair is text.
-_MARKDOWN: Final = re.compile(r"([\\`*_\[\]<#|~$@&])")
+# What Markdown gives a meaning within a line. `:` and `/` stay: they name models, and a bare URL that becomes a link still shows where
+# it leads. Without its bracket, the other half of a pair is text.
+_MARKDOWN: Final = re.compile(r"([\\`*_\[\]<#|~$&])")
+# GitHub calls people and issues in the text that Markdown has become: neither a backslash nor `&#64;` keeps it from that, what parts the
+# sign from the name does. https://github.com/github/cmark-gfm/issues/181 (2026-11-21). Vertex's `model@20250101` calls nobody.
+_CALLS: Final = re.compile(r"(?<![A-Za-z0-9])@(?=[A-Za-z0-9])|#(?=[0-9])", re.ASCII)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9@%+=:,./_-]+", re.ASCII)
 
 
 def one_line(text: str) -> str:
-    """Without line breaks, control characters and what turns the direction of text."""
-    return " ".join(_CONTROL.sub(" ", text).split())
+    """Without line breaks, and without what is no letter of its own: control characters, what is not seen or turns the direction of text."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def escape_markdown(text: str) -> str:
     """Text that Markdown, in a table too, shows as it is."""
-    return _MARKDOWN.sub(r"\\\1", one_line(text)).replace("\\@", "&#64;")
+    return _CALLS.sub(r"\g<0>&#8203;", _MARKDOWN.sub(r"\\\1", one_line(text)))
 
 
 def render_markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,7 +7,7 @@ different things the first is believed, both are named, and a constraint is held
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -19,10 +19,10 @@ from llmring.lockfile.intent import Sources
 from llmring.lockfile.known import Gathered, Known
 from llmring.lockfile.model import LockedModel
 from llmring.registry.freshness import MAX_AGE_DAYS
-from llmring.registry.model_info import ModelInfo
+from llmring.registry.model_info import PINS, ModelInfo
 from llmring.registry.parse import FactSource, FactValue
 from llmring.registry.snapshot import Snapshot
-from llmring.registry.sources.base import Identity, Reading, Source
+from llmring.registry.sources.base import PLUGGED, Identity, Reading, Source
 
 PROVIDER_API: Final = "provider-api"
 REGISTRY: Final = "registry"
@@ -33,6 +33,9 @@ _LIFECYCLE: Final = ("lifecycle", "deprecated", "retires", "retires_kind", "succ
 # Facts that a lock's row has no words for, or that are no claims two sources could differ in.
 _UNLOCKED: Final = ("category", "dimensions", "reasoning_efforts", "successor", "deprecated")
 _LIMITS: Final = ("max_input", "max_output", "context_window")
+# What follows the name of a model at OpenRouter and changes how a request is routed; listed is the model alone:
+# https://openrouter.ai/docs/guides/routing/model-variants/overview (2026-11-21)
+_ROUTING: Final = ("nitro", "floor", "exacto")
 
 _Said: TypeAlias = "tuple[FactValue, FactSource]"
 
@@ -40,30 +43,46 @@ _Said: TypeAlias = "tuple[FactValue, FactSource]"
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Whom to ask. registry: gives the registry in use, and raises RegistryError where it cannot be read. listing, prices: None where
-    they are not to be asked. listed: the providers that have a listing."""
+    they are not to be asked. listed: the providers that have a listing. resolve: tells what a name means that its vendor's listing lacks.
+    find_plugged: the source of an installed package by `plugin-NAME`, None where no package gives it. knows: whether a provider of
+    this name can be called; None: any may be."""
 
     registry: Callable[[], Snapshot]
     listing: Source | None = None
     prices: Source | None = None
     listed: frozenset[str] = frozenset()
+    resolve: Callable[[str, str], Awaitable[str | None]] | None = None
+    find_plugged: Callable[[str], Source | None] | None = None
+    knows: Callable[[str], bool] | None = None
 
 
 @dataclass(slots=True)
 class _OfProvider:
-    """What was read of one provider: by source, then by model, then by fact."""
+    """What was read of one provider: by source, then by model, then by fact. naming: sources whose models exist because they say so."""
 
+    provider: str
     said: dict[str, dict[str, dict[str, _Said]]] = field(default_factory=dict[str, dict[str, dict[str, _Said]]])
     identities: Mapping[str, Identity] = field(default_factory=dict[str, Identity])
+    naming: list[str] = field(default_factory=lambda: [PROVIDER_API, REGISTRY])
+    since: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     unread: dict[str, str] = field(default_factory=dict[str, str])
     stale: list[Finding] = field(default_factory=list[Finding])
 
     def of(self, name: str) -> dict[str, dict[str, _Said]]:
         """What each source says of a model."""
-        return {source: models[found] for source, models in self.said.items() if (found := _find(models, name))}
+        return {source: models[found] for source, models in self.said.items() if (found := self._find(models, name))}
 
     def find_identity(self, name: str) -> Identity:
-        found = _find(self.identities, name)
+        found = self._find(self.identities, name)
         return Identity() if found is None else self.identities[found]
+
+    def _find(self, models: Mapping[str, object], name: str) -> str | None:
+        """The key that a model stands under. Ollama lists `:latest` where nobody has to say it."""
+        if name in models:
+            return name
+        base, _, suffix = name.rpartition(":")
+        other = base if self.provider == "openrouter" and suffix in _ROUTING else f"{name}:latest" if not base else ""
+        return other if other in models else None
 
 
 async def gather(models: Iterable[str], sources: Sources, asked: Asked, today: str) -> Gathered:
@@ -81,12 +100,14 @@ async def gather(models: Iterable[str], sources: Sources, asked: Asked, today: s
     for provider in sorted(wanted):
         read = await _read(provider, sources, asked, today)
         findings += read.stale
-        unread |= read.unread
         if PROVIDER_API in read.said:
             listed.add(provider)
-        catalogs = [read.said[source] for source in (PROVIDER_API, REGISTRY) if source in read.said]
+            covered.add(provider)  # an empty listing says that there is nothing
+        await _resolve(read, sorted(wanted[provider]), asked, today)
+        catalogs = [read.said[source] for source in read.naming if source in read.said]
         if any(catalogs):
             covered.add(provider)
+        unread |= read.unread
         names[provider] = tuple(sorted({name for catalog in catalogs for name in catalog}))
         queue = sorted(wanted[provider])
         for name in queue:
@@ -96,11 +117,12 @@ async def gather(models: Iterable[str], sources: Sources, asked: Asked, today: s
             target = one.info.points_to
             if target is not None and target not in queue:
                 queue.append(target)
-    return Gathered(today, known, frozenset(listed), frozenset(covered), names, unread, tuple(findings))
+    strangers = frozenset(name for name in wanted if asked.knows is not None and not asked.knows(name))
+    return Gathered(today, known, frozenset(listed), frozenset(covered), strangers, names, unread, tuple(findings))
 
 
 async def _read(provider: str, sources: Sources, asked: Asked, today: str) -> _OfProvider:
-    read = _OfProvider()
+    read = _OfProvider(provider)
     for source in dict.fromkeys([*sources.facts, *sources.lifecycle, *sources.prices]):
         try:
             if source == REGISTRY:
@@ -139,8 +161,13 @@ async def _take_source(read: _OfProvider, provider: str, source: str, asked: Ask
         if provider not in asked.listed:
             return  # it has no listing that we can read
         reader = asked.listing
+    elif source.startswith(PLUGGED) and asked.find_plugged is not None:
+        reader = asked.find_plugged(source)
+        if reader is None:
+            read.unread[f"{source} of {provider}"] = "no installed package gives it"
+            return
     else:
-        reader = asked.prices
+        reader = asked.prices if source == GENAI_PRICES else None
     if reader is None:
         read.unread[f"{source} of {provider}"] = OFFLINE
         return
@@ -151,15 +178,29 @@ async def _take_source(read: _OfProvider, provider: str, source: str, asked: Ask
         name: {fact: (value, reading.said_by) for fact, value in facts.items()}
         for name, facts in reading.models.items()
     }
+    read.since[source] = reading.since
     if source == PROVIDER_API:
         read.identities = reading.identities
+    elif source.startswith(PLUGGED) and reading.names_models:
+        read.naming.append(source)
 
 
-def _find(models: Mapping[str, object], name: str) -> str | None:
-    """The key that a model stands under. Ollama lists `:latest` where nobody has to say it."""
-    if name in models:
-        return name
-    return f"{name}:latest" if ":" not in name and f"{name}:latest" in models else None
+async def _resolve(read: _OfProvider, names: Iterable[str], asked: Asked, today: str) -> None:
+    """Asks the vendor for names that its listing lacks: Anthropic answers an alias with the id of what it means."""
+    listed = read.said.get(PROVIDER_API)
+    if listed is None or asked.resolve is None:
+        return
+    lacking = [name for name in names if PROVIDER_API not in read.of(name)]
+    for name in lacking:
+        try:
+            target = await asked.resolve(read.provider, name)
+        except LLMRingError as error:
+            read.unread[f"{PROVIDER_API} of {read.provider}"] = error.message
+            return
+        if target is not None:
+            said_by = FactSource(f"{read.provider}, asked for it by name", "", today)
+            pointer: dict[str, FactValue] = {} if target == name else {"pin": "pointer", "points_to": target}
+            listed[name] = {fact: (value, said_by) for fact, value in pointer.items()}
 
 
 # Merging
@@ -180,9 +221,9 @@ def _merge(model: str, read: _OfProvider, sources: Sources) -> Known:
     elif identity.digest is not None:
         info = replace(info, pin="content")
     row = LockedModel(info, digest=None if identity.remote else identity.digest, retires_kind=info.retires_kind)
-    in_listing, in_registry = PROVIDER_API in said, REGISTRY in said
     # Ollama lists what is pulled here, the others what there is: of those, what is not listed is gone.
-    found = in_listing or (in_registry and (PROVIDER_API not in read.said or provider == "ollama"))
+    all_listed = PROVIDER_API in read.said and provider != "ollama"
+    found = PROVIDER_API in said or (not all_listed and any(_names(source, said) for source in read.naming))
     return Known(
         row=row,
         worst=_worst(info, said, sources),
@@ -190,7 +231,21 @@ def _merge(model: str, read: _OfProvider, sources: Sources) -> Known:
         created=identity.created,
         released=identity.released,
         seen=min((source.date for facts in said.values() for _, source in facts.values()), default=None),
+        priced=_find_start(read, name, said, sources),
     )
+
+
+def _names(source: str, said: Mapping[str, Mapping[str, _Said]]) -> bool:
+    """Whether a model exists because this source speaks of it: a package's, as with the registry's own, where it gives a category."""
+    return source in said and (not source.startswith(PLUGGED) or "category" in said[source])
+
+
+def _find_start(read: _OfProvider, name: str, said: Mapping[str, Mapping[str, _Said]], sources: Sources) -> str | None:
+    """The day from which the chosen prices hold, where their source tells it."""
+    for source in sources.prices:
+        if any(fact.startswith("price.") for fact in said.get(source, {})):
+            return read.since.get(source, {}).get(name)
+    return None
 
 
 def _choose(said: Mapping[str, Mapping[str, _Said]], sources: Sources) -> dict[str, _Said]:
@@ -250,15 +305,27 @@ def _worst(info: ModelInfo, said: Mapping[str, Mapping[str, _Said]], sources: So
     denied = {
         cap for cap in info.caps or () if any(value is False for _, value in _statements(f"caps.{cap}", said, sources))
     }
+    # A tier that only another source knows of raises the price of the kind it belongs to.
+    tiers = {fact[6:] for source in sources.prices for fact in said.get(source, {}) if fact.partition("_above_")[1]}
+    kinds = info.price.keys() | {tier for tier in tiers if tier.partition("_above_")[0] in info.price}
     price = {
-        kind: max([amount, *(Decimal(str(v)) for _, v in _statements(f"price.{kind}", said, sources))])
-        for kind, amount in info.price.items()
+        kind: max(Decimal(str(value)) for _, value in _statements(f"price.{kind}", said, sources)) for kind in kinds
     }
+    pins = [str(pin) for _, pin in _statements("pin", said, sources)]
+    ends = [
+        (str(facts["retires"][0]), cast("Any", facts["retires_kind"][0]) if "retires_kind" in facts else None)
+        for source in sources.lifecycle
+        if "retires" in (facts := said.get(source, {}))
+    ]
+    end = min(ends, default=None, key=lambda one: one[0])
     return replace(
         info,
         caps=None if info.caps is None else info.caps - denied,
         lacks=info.lacks | denied,
         price=price,
+        pin=info.pin if info.pin == "content" or not pins else max(pins, key=PINS.index),
+        retires=None if end is None else end[0],
+        retires_kind=None if end is None else end[1],
         max_input=limits["max_input"],
         max_output=limits["max_output"],
         context_window=limits["context_window"],

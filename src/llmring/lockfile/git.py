@@ -5,6 +5,7 @@ Objects are read with `cat-file`, which runs none of the filters and diff progra
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from llmring.lockfile.parse import MAX_LOCK_BYTES
 
 _PATIENCE_S: Final = 60.0  # guess: an object of a partial clone may have to come over the network
 _MAX_REF: Final = 256
+_MAX_WORDS: Final = 200
 BASE, OURS, THEIRS = 1, 2, 3
 
 
@@ -41,15 +43,25 @@ def read_at(ref: str, path: Path) -> bytes | None:
     directory = path.parent
     if not ref or ref.startswith("-") or len(ref) > _MAX_REF or not ref.isprintable() or ":" in ref:
         raise LockfileError(f"{ref[:80]!r} is no commit", hint="name a branch, a tag, a commit, or a file")
+    # Of the folder within the repository: `./NAME` would say the same, but not in a bare one.
+    prefix = run_git(directory, "rev-parse", "--show-prefix")
+    if prefix.returncode:
+        raise no_repository(directory, prefix.stderr, hint="name two files to compare")
     found = run_git(directory, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if found.returncode:
-        if run_git(directory, "rev-parse", "--git-dir").returncode:
-            raise LockfileError(f"{directory} lies in no git repository", hint="name two files to compare")
         raise LockfileError(
-            f"git knows no commit {ref!r} here, and there is no such file", hint="git fetch, or name a file"
+            f"git knows no commit {ref!r} here, and there is no such file",
+            hint="commit first, or name a file" if ref == "HEAD" else "git fetch, or name a file",
         )
-    # `./` makes git find the file beside the directory it runs in, wherever the repository begins.
-    return _read_object(directory, f"{found.stdout.decode().strip()}:./{path.name}")
+    folder = os.fsdecode(prefix.stdout.removesuffix(b"\n"))
+    return _read_object(directory, f"{found.stdout.decode().strip()}:{folder}{path.name}")
+
+
+def no_repository(directory: Path, said: bytes, *, hint: str) -> LockfileError:
+    """For a folder that git does not work in; in git's own words where they say more than that there is no repository."""
+    words = said.decode(errors="replace").strip().partition("\n")[0].removeprefix("fatal: ")[:_MAX_WORDS]
+    why = f" that git works with: {words}" if words and not words.startswith("not a git repository") else ""
+    return LockfileError(f"{directory} lies in no git repository{why}", hint=hint)
 
 
 def read_stage(path: Path, stage: int) -> bytes | None:
@@ -65,5 +77,5 @@ def _read_object(directory: Path, name: str) -> bytes | None:
         raise LockfileError(f"{name}: larger than {MAX_LOCK_BYTES} bytes")
     content = run_git(directory, "cat-file", "blob", name)
     if content.returncode:
-        raise LockfileError(f"git cannot read {name}: {content.stderr.decode(errors='replace').strip()[:200]}")
+        raise LockfileError(f"git cannot read {name}: {content.stderr.decode(errors='replace').strip()[:_MAX_WORDS]}")
     return content.stdout

@@ -11,6 +11,7 @@ from llmring.canonical_json import fingerprint
 from llmring.lockfile.model import DEFAULT_PROFILE, Policy
 
 FACT_SOURCES: Final = ("provider-api", "registry")
+# Beside these, `plugin-NAME`: a source of facts that an installed package gives, docs/plugins.md
 PRICE_SOURCES: Final = ("genai-prices", "provider-api", "registry")
 
 

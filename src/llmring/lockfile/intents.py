@@ -19,10 +19,15 @@ from llmring.lockfile.intent import (
 from llmring.lockfile.model import DEFAULT_PROFILE, POLICIES, Policy
 from llmring.lockfile.rows import Reader, Row
 from llmring.registry.model_info import CAPS, PINS
+from llmring.registry.sources.base import PLUGGED
 from llmring.schemas.model_ref import PROVIDER_NAME
 
 _DURATION: Final = re.compile(r"(\d{1,4}) (day|week)s?", re.ASCII)
-_FINDING: Final = re.compile(r"[a-z]+\.[a-z-]+(:\S{1,300})?", re.ASCII)
+# A subject may have blanks: source.unreachable:provider-api of openai
+_FINDING: Final = re.compile(r"[a-z]+\.[a-z-]+(:[!-~](?:[ -~]{0,298}[!-~])?)?", re.ASCII)
+# Of all profiles together; a lock of 16 MB cannot hold so many.
+_MAX_BINDINGS: Final = 100_000
+_MAX_INHERITED: Final = 32  # a guess
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -38,16 +43,10 @@ def parse_manifest(table: Mapping[str, Any], source: str) -> Manifest:
         raise top.error(f"schema is {schema!r}, and this llmring reads 1", hint="use a newer llmring")
     defaults = _defaults(top)
     aliases = {alias: _read_intent(row, alias, None) for alias, row in _aliases(top)}
-    rows = dict(top.tables("profile", label="profile"))
-    for name, row in rows.items():
-        row.check_name(name, "the profile's name")
-    profiles: dict[str, ProfileIntent] = {}
-    base = _finish(replace(defaults, aliases=aliases))
-    for name in dict.fromkeys([DEFAULT_PROFILE, *rows]):
-        _read_profile(name, rows, base, profiles, ())
+    profiles = _Profiles(dict(top.tables("profile", label="profile")), _finish(replace(defaults, aliases=aliases)))
     manifest = Manifest(
         source=source,
-        profiles=profiles,
+        profiles=profiles.read_all(),
         sources=_read_sources(top),
         extends=_read_extends(top),
         ignored=_read_ignored(top),
@@ -58,38 +57,62 @@ def parse_manifest(table: Mapping[str, Any], source: str) -> Manifest:
     return manifest
 
 
-def _read_profile(
-    name: str,
-    rows: Mapping[str, Row],
-    base: ProfileIntent,
-    done: dict[str, ProfileIntent],
-    above: tuple[str, ...],
-) -> ProfileIntent:
-    if name in done:
-        return done[name]
-    row = rows.get(name)
-    if row is None:
-        done[name] = replace(base, name=name)
-        return done[name]
-    parent = row.name("inherits")
-    if parent is not None and parent != DEFAULT_PROFILE and parent not in rows:
-        raise row.error(f"it inherits {parent!r}, which is not there", hint=f"profiles: {', '.join(rows)}")
-    if parent in (*above, name):
-        raise row.error(f"profiles inherit in a circle: {' → '.join((*above, name, parent or ''))}")
-    inherits = parent or (DEFAULT_PROFILE if name != DEFAULT_PROFILE else None)
-    under = base if inherits is None else _read_profile(inherits, rows, base, done, (*above, name))
-    own = {alias: _read_intent(inner, alias, under.aliases.get(alias)) for alias, inner in _aliases(row)}
-    made = _constraints(row, replace(under, name=name, aliases={**under.aliases, **own}))
-    row.refuse_others()
-    done[name] = _finish(made)
-    return done[name]
+class _Profiles:
+    """Reads each profile after the one that it inherits. rows: by name. base: what holds where a profile says nothing."""
+
+    def __init__(self, rows: Mapping[str, Row], base: ProfileIntent) -> None:
+        self._rows = rows
+        self._base = base
+        self._done: dict[str, ProfileIntent] = {}
+        self._bindings = 0
+
+    def read_all(self) -> dict[str, ProfileIntent]:
+        for name, row in self._rows.items():
+            row.check_name(name, "the profile's name")
+        for name in dict.fromkeys([DEFAULT_PROFILE, *self._rows]):
+            self._read(name, ())
+        return self._done
+
+    def _read(self, name: str, above: tuple[str, ...]) -> ProfileIntent:
+        known = self._done.get(name)
+        if known is not None:
+            return known
+        row = self._rows.get(name)
+        if row is None:
+            made = replace(self._base, name=name)
+        else:
+            under = self._find_under(name, row, above)
+            own = {alias: _read_intent(inner, alias, under.aliases.get(alias)) for alias, inner in _aliases(row)}
+            self._bindings += len(under.aliases) + len(own)
+            if self._bindings > _MAX_BINDINGS:
+                raise row.error(f"the aliases of all profiles are more than {_MAX_BINDINGS}", hint="use fewer profiles")
+            made = _finish(_constraints(row, replace(under, name=name, aliases={**under.aliases, **own})))
+            row.refuse_others()
+        self._done[name] = made
+        return made
+
+    def _find_under(self, name: str, row: Row, above: tuple[str, ...]) -> ProfileIntent:
+        parent = row.name("inherits")
+        if parent is None and name == DEFAULT_PROFILE:
+            return self._base
+        parent = parent or DEFAULT_PROFILE
+        if parent != DEFAULT_PROFILE and parent not in self._rows:
+            raise row.error(f"it inherits {parent!r}, which is not there", hint=f"profiles: {', '.join(self._rows)}")
+        if parent in (*above, name):
+            raise row.error(f"profiles inherit in a circle: {' → '.join((*above, name, parent))}")
+        if len(above) > _MAX_INHERITED:
+            raise row.error(f"profiles inherit from each other through more than {_MAX_INHERITED}")
+        return self._read(parent, (*above, name))
 
 
 def _finish(profile: ProfileIntent) -> ProfileIntent:
-    """Each alias with the grade that holds for it: part of what is asked, so part of the hash."""
-    return replace(
-        profile, aliases={name: replace(one, min_pin=profile.min_pin) for name, one in profile.aliases.items()}
-    )
+    """Each alias with the grade that holds for it: part of what is asked, so part of the hash. What is inherited as it is stays one
+    object, however many profiles have it."""
+    least = profile.min_pin
+    aliases = {
+        name: one if one.min_pin == least else replace(one, min_pin=least) for name, one in profile.aliases.items()
+    }
+    return replace(profile, aliases=aliases)
 
 
 def _defaults(top: Row) -> ProfileIntent:
@@ -136,9 +159,12 @@ def _aliases(row: Row) -> list[tuple[str, Row]]:
 
 
 def _read_intent(row: Row, alias: str, under: Intent | None) -> Intent:
-    """One alias; what it does not say is as in `under`."""
+    """One alias; what it does not say is as in `under`. Constraints guard the candidates that they stand beside: a table that names its
+    own pool says anew what that has to fulfil, and inherits the parameters alone."""
     given = under or Intent(alias, ())
     models = row.refs("models") or given.models
+    if row.has("models"):
+        given = Intent(alias, models, parameters=given.parameters, min_pin=given.min_pin)
     if not models:
         raise row.error("no models", hint='write models = ["provider:model"]')
     if len(set(models)) < len(models):
@@ -150,12 +176,14 @@ def _read_intent(row: Row, alias: str, under: Intent | None) -> Intent:
         needs=given.needs if needs is None else tuple(sorted(set(needs))),
         min_input=row.tokens("min-input") or given.min_input,
         min_output=row.tokens("min-output") or given.min_output,
-        max_price=row.price("max-price") or given.max_price,
+        max_price=row.max_price() if row.has("max-price") else given.max_price,
         parameters=_read_parameters(row, given),
         until=row.date("until") or given.until,
         then=row.refs("then") or given.then,
         lossy=_read_lossy(row) or given.lossy,
     )
+    if len(set(made.then)) < len(made.then):
+        raise row.error("a model stands twice in then", hint="the second one would never be reached")
     if bool(made.until) != bool(made.then):
         raise row.error("until and then go together", hint="the day, and the pool that serves from then on")
     row.refuse_others()
@@ -185,12 +213,23 @@ def _read_sources(top: Row) -> Sources:
         return Sources()
     row, usual = top.table("sources"), Sources()
     made = Sources(
-        facts=row.words("facts", FACT_SOURCES) or usual.facts,
-        prices=row.words("prices", PRICE_SOURCES) or usual.prices,
-        lifecycle=row.words("lifecycle", FACT_SOURCES) or usual.lifecycle,
+        facts=_read_order(row, "facts", FACT_SOURCES, usual.facts),
+        prices=_read_order(row, "prices", PRICE_SOURCES, usual.prices),
+        lifecycle=_read_order(row, "lifecycle", FACT_SOURCES, usual.lifecycle),
     )
     row.refuse_others()
     return made
+
+
+def _read_order(row: Row, key: str, known: tuple[str, ...], usual: tuple[str, ...]) -> tuple[str, ...]:
+    names = row.texts(key)
+    if names is None:
+        return usual
+    plugged = [name for name in names if name.startswith(PLUGGED) and PROVIDER_NAME.fullmatch(name[len(PLUGGED) :])]
+    row.words(key, (*known, *plugged))
+    if not names or len(set(names)) < len(names):
+        raise row.error(f"{key} names no source, or one twice", hint=f"sources: {', '.join(known)}, {PLUGGED}NAME")
+    return names
 
 
 def _read_extends(top: Row) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ class Known:
 
     row: as it would be locked, without its hash. worst: the same facts, in each the least that any source says: what a constraint is
     held against. found: whether a source says that the model exists. created: it was made on this machine. released: the day that
-    its vendor gives it; seen: the earliest day that somebody wrote of it (YYYY-MM-DD).
+    its vendor gives it; seen: the earliest day that somebody wrote of it; priced: the day from which its prices hold (YYYY-MM-DD).
     """
 
     row: LockedModel
@@ -25,6 +25,7 @@ class Known:
     created: bool = False
     released: str | None = None
     seen: str | None = None
+    priced: str | None = None
 
     @property
     def info(self) -> ModelInfo:
@@ -36,7 +37,7 @@ class Gathered:
     """What was learned on a day. today: YYYY-MM-DD.
 
     models: by `provider:model`; one that is not here was not asked for. listed: providers whose own listing was read, so that what
-    it lacks is gone. covered: providers of which a source knows models at all. names: by provider, names to suggest from.
+    it lacks is gone. covered: providers of which a source knows models at all. strangers: those that nothing here knows how to call. names: by provider, names to suggest from.
     unread: sources that could not be asked, by `source of provider`, with the reason. findings: disagreement and staleness.
     """
 
@@ -44,6 +45,7 @@ class Gathered:
     models: Mapping[str, Known] = field(default_factory=dict[str, Known])
     listed: frozenset[str] = frozenset()
     covered: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     findings: tuple[Finding, ...] = ()

@@ -9,19 +9,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
 from typing import Final
 
 from llmring.lockfile.constraints import check_constraints, is_strong_enough
+from llmring.lockfile.escaping import quote_shell
 from llmring.lockfile.finding import Finding, Severity, exit_code
-from llmring.lockfile.intent import FACT_SOURCES, Intent, Manifest, ProfileIntent
+from llmring.lockfile.intent import Intent, Manifest, ProfileIntent
 from llmring.lockfile.known import Gathered, Known
 from llmring.lockfile.model import Binding, ExtendedPackage, Lock, LockedModel, Profile
-from llmring.lockfile.render import VERSION, hash_facts
-from llmring.registry.facts import find_standing
+from llmring.lockfile.render import VERSION, hash_facts, hash_resolved
+from llmring.lockfile.selecting import check_prices, check_replacement, check_selection
 from llmring.registry.model_info import ModelInfo
+from llmring.registry.sources.base import PLUGGED
 
-_STANDINGS: Final = {"retired": "model.retired", "retiring": "model.retiring", "deprecated": "model.deprecated"}
+_FIRST_STEPS: Final = {"registry": "see LLMRING_REGISTRY_URL", "genai-prices": "install the extra `prices`"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,17 @@ class _Pins:
         self._own: dict[tuple[str, str, str], str] = {}
         self._any: dict[str, str] = {}
         self._bound: dict[tuple[str, str], set[str]] = {}
+        self._edited: set[tuple[str, str]] = set()
         for profile in old.profiles.values() if old else ():
             for alias, binding in profile.bindings.items():
+                self._bound[profile.name, alias] = {*binding.models, *binding.then}
+                if binding.resolved not in (None, hash_resolved(binding.requested, binding.models)):
+                    self._edited.add((profile.name, alias))
+                    continue
                 same = len(binding.requested) == len(binding.models)
                 for request, model in zip(binding.requested if same else binding.models, binding.models, strict=True):
                     self._own[profile.name, alias, request] = model
                     self._any.setdefault(request, model)
-                self._bound[profile.name, alias] = {*binding.models, *binding.then}
                 for model in binding.then:
                     self._own.setdefault((profile.name, alias, model), model)
         for model in old.locked if old else ():
@@ -126,6 +131,10 @@ class _Pins:
 
     def find(self, profile: str, alias: str, request: str) -> str | None:
         return self._own.get((profile, alias, request)) or self._any.get(request)
+
+    def is_edited(self, profile: str, alias: str) -> bool:
+        """Whether what its pointers meant is no longer what was locked: no pin, then."""
+        return (profile, alias) in self._edited
 
     def is_new(self, profile: str, alias: str, model: str) -> bool:
         return model not in self._bound.get((profile, alias), ())
@@ -146,8 +155,6 @@ class _Making:
         self._moved: set[str] = set()
         self._refused: set[str] = set()  # models that no source knows
         self._found: dict[tuple[str, str, str], Finding] = {}
-        midnight = datetime.combine(date.fromisoformat(gathered.today), datetime.min.time(), UTC)
-        self._now = midnight.timestamp()
 
     def run(self, extended: Mapping[str, ExtendedPackage]) -> Made:
         for finding in self._gathered.findings:
@@ -158,10 +165,9 @@ class _Making:
             bindings = {alias: self._bind(profile, intent) for alias, intent in sorted(profile.aliases.items())}
             profiles[name] = Profile(name, bindings, on_drift=profile.on_drift, min_pin=profile.min_pin)
         self._check_extended(extended)
-        default = None if self._old_lock is None else self._old_lock.default_profile
         lock = Lock(
             version=VERSION,
-            default_profile=default if default in profiles else self._manifest.default_profile,
+            default_profile=self._manifest.default_profile,
             profiles=profiles,
             locked=dict(sorted(self._rows.items())),
             extended=extended,
@@ -189,13 +195,24 @@ class _Making:
                     hint="a fallback must be another model: keep one of them",
                 )
             )
+        if self._pins.is_edited(profile.name, intent.alias) and not self._move.covers(intent.alias):
+            self._say(
+                Finding(
+                    "facts.mismatch",
+                    f"{profile.name}/{intent.alias}",
+                    "what its pointers were resolved to was changed by hand: it and its hash differ",
+                    hint=f"take it back from git, or resolve them anew: `llmring lock upgrade {intent.alias}`",
+                )
+            )
         for model in (*models, *intent.then):
             self._take(profile, intent, model)
+        requested = () if models == intent.models else intent.models
         return Binding(
             alias=intent.alias,
             models=models,
             input=intent.fingerprint,
-            requested=() if models == intent.models else intent.models,
+            requested=requested,
+            resolved=hash_resolved(requested, models) if requested else None,
             until=intent.until,
             then=intent.then,
             parameters=intent.parameters,
@@ -205,7 +222,7 @@ class _Making:
         """The model that a request is locked to: as before where that is still allowed, else what a pointer means today."""
         kept = self._pins.find(profile.name, intent.alias, request)
         precise = self._move.precise.get(intent.alias)
-        if precise is not None and _may_mean(request, precise):
+        if precise is not None and self._may_mean(request, precise):
             return precise
         moving = self._move.covers(intent.alias, request, kept)
         old = None if kept is None or moving else self._old.get(kept)
@@ -218,8 +235,17 @@ class _Making:
         found = None if target is None else self._gathered.models.get(target)
         if known is None or target is None or found is None or not found.found:
             return request
-        # Where a pointer points to is no pin unless the name behind it holds better.
-        return target if is_strong_enough(found.info.pin, "snapshot") else request
+        # The name behind a pointer may be another pointer, and be no pin; or one of which nobody says how it holds, and be too weak.
+        better = is_strong_enough(found.info.pin, "snapshot")
+        holds = found.info.pin != "pointer" and is_strong_enough(found.info.pin, intent.min_pin)
+        return target if better or holds else request
+
+    def _may_mean(self, request: str, model: str) -> bool:
+        """Whether a request's name may stand for this model: itself, a dated form of it, or what a source says that it means."""
+        if model == request or model.startswith((f"{request}-", f"{request}@")):
+            return True
+        known = self._gathered.models.get(request)
+        return known is not None and model == f"{known.info.provider}:{known.info.points_to}"
 
     # Rows
 
@@ -236,8 +262,15 @@ class _Making:
         if not (fresh and (known is None or not known.found) and model in self._refused):
             for finding in check_constraints(profile, intent, held_against):
                 self._say(finding)
+        subject, today = f"{profile.name}/{intent.alias}", self._gathered.today
+        speaks_against: list[Finding] = []
+        if known is not None and (is_new or model in self._moved):
+            before = None if old is None or is_new else old.info
+            speaks_against += check_prices(profile, subject, known, today, before=before)
         if is_new:
-            self._check_selection(profile, intent, row.info if known is None else known.info, known)
+            speaks_against += check_selection(profile, subject, row.info, known, today)
+        for finding in speaks_against:
+            self._say(finding)
 
     def _make_row(self, model: str, old: LockedModel | None, known: Known | None, intent: Intent) -> LockedModel:
         if old is not None and not self._is_moving(model, old, known, intent):
@@ -247,7 +280,7 @@ class _Making:
                         "facts.mismatch",
                         model,
                         "its row was changed by hand: the facts and their hash differ",
-                        hint=f"`llmring lock upgrade --facts --model {model}` gathers them anew",
+                        hint=f"`llmring lock upgrade --facts --model {quote_shell(model)}` gathers them anew",
                     )
                 )
                 return old
@@ -258,7 +291,9 @@ class _Making:
         if known is None or not known.found:
             self._report_unknown(model, "warning" if self._accepted.unknown else "error")
         elif old is not None:
-            self._compare(model, old.info, known.info)
+            accepted = self._accepted
+            for finding in check_replacement(old.info, known.info, price=accepted.price, rollback=accepted.rollback):
+                self._say(finding)
         if known is not None and known.created:
             self._say(
                 Finding(
@@ -299,11 +334,29 @@ class _Making:
 
     def _report_unknown(self, model: str, severity: Severity) -> None:
         provider, _, name = model.partition(":")
+        if provider in self._gathered.strangers:
+            self._say(
+                Finding(
+                    "model.unknown",
+                    model,
+                    f"nothing here knows a provider {provider}",
+                    severity=severity,
+                    hint="correct its name, or declare it in [providers]; one that the program alone registers: "
+                    "`llmring bind ALIAS MODEL --allow-unknown`"
+                    if severity == "error"
+                    else None,
+                )
+            )
+            self._refused |= {model} if severity == "error" else set()
+            return
         close = difflib.get_close_matches(name, self._gathered.names.get(provider, ()), n=3, cutoff=0.7)
         hint = f"did you mean {' or '.join(f'{provider}:{one}' for one in close)}?" if close else None
         # A list of prices could not have said that it exists.
-        tellers = [f"{source} of {provider}" for source in FACT_SOURCES]
-        unread = [f"{what} ({self._gathered.unread[what]})" for what in tellers if what in self._gathered.unread]
+        unread = [
+            f"{what} ({why})"
+            for what, why in sorted(self._gathered.unread.items())
+            if what.endswith(f" of {provider}") and not what.startswith("genai-prices")
+        ]
         if provider in self._gathered.listed and provider != "ollama":
             message = f"the listing of {provider} does not have it"
             self._say(Finding("model.gone", model, message, severity=severity, hint=hint, source=f"{provider} listing"))
@@ -313,88 +366,29 @@ class _Making:
             # A server of one's own: nobody but its owner could know.
             severity = "warning"
         if provider == "ollama" and hint is None:
-            hint = f"`ollama pull {name}` where Ollama runs"
+            hint = f"`ollama pull {quote_shell(name)}` where Ollama runs"
         asked = f"; not read: {', '.join(unread)}" if unread else ""
         self._say(Finding("model.unknown", model, f"no source knows it{asked}", severity=severity, hint=hint))
         self._refused |= {model} if severity == "error" else set()
 
-    def _compare(self, model: str, old: ModelInfo, new: ModelInfo) -> None:
-        if old.price_as_of and new.price_as_of and new.price_as_of < old.price_as_of and not self._accepted.rollback:
-            self._say(
-                Finding(
-                    "registry.rollback",
-                    model,
-                    f"prices of {new.price_as_of} would replace those of {old.price_as_of}",
-                    hint="--allow-rollback takes them all the same",
-                    source=new.price_source,
-                )
-            )
-        for kind in sorted(old.price.keys() & new.price.keys()):
-            before, after = old.price[kind], new.price[kind]
-            if after * 2 < before and not self._accepted.price:
-                self._say(
-                    Finding(
-                        "price.halved",
-                        model,
-                        f"{kind} would cost {after:f} USD per million tokens, less than half of {before:f}",
-                        hint="look at the vendor's page, then --accept-price",
-                        source=new.price_source,
-                        facts={"kind": kind, "before": f"{before:f}", "after": f"{after:f}"},
-                    )
-                )
-
-    def _check_selection(self, profile: ProfileIntent, intent: Intent, info: ModelInfo, known: Known | None) -> None:
-        """What is newly selected must have a future, and a past."""
-        subject = f"{profile.name}/{intent.alias}"
-        standing = find_standing(info, self._now, profile.retire_horizon_days)
-        # A date before which nothing happens tells little: whoever wants to go by it sets a horizon.
-        may_go = info.retires_kind == "earliest" and not profile.retire_horizon_days
-        if standing.state in _STANDINGS:
-            self._say(
-                Finding(
-                    _STANDINGS[standing.state],
-                    subject,
-                    f"{info.id}: {standing.text}",
-                    severity="warning" if standing.state == "retiring" and may_go else "error",
-                    hint="what has no future is not newly selected: name another model"
-                    + (f", such as {info.provider}:{info.successor}" if info.successor else ""),
-                    source=info.facts_source,
-                    facts={"model": info.id, "retires": info.retires},
-                )
-            )
-        if profile.cooldown_days and known is not None and known.found:
-            self._check_age(profile, subject, info.id, known)
-
-    def _check_age(self, profile: ProfileIntent, subject: str, model: str, known: Known) -> None:
-        # The day of a source's words proves that the model was there; only its vendor's day tells that it was not.
-        since = known.released or known.seen
-        age_days = (
-            None if since is None else (date.fromisoformat(self._gathered.today) - date.fromisoformat(since)).days
-        )
-        if age_days is not None and age_days >= profile.cooldown_days:
-            return
-        if known.released is not None:
-            message = (
-                f"{model}: released {known.released}, {age_days} days ago; cooldown asks for {profile.cooldown_days}"
-            )
-            self._say(Finding("constraint.failed", subject, message, hint="wait, or lower cooldown in the manifest"))
-            return
-        message = f"{model}: nobody says when it was released, so that its cooldown cannot be told"
-        self._say(Finding("constraint.unknown", subject, message, severity="warning"))
-
     # Whole-lock checks
 
     def _check_move(self) -> None:
+        asked = {request for _, intent in _intents(self._manifest) for request in (*intent.models, *intent.then)}
+        for model in sorted(self._move.models - asked - self._old.keys()):
+            close = difflib.get_close_matches(model, sorted(asked | self._old.keys()), n=1)
+            hint = f"did you mean {close[0]}?" if close else None
+            self._say(Finding("constraint.failed", model, "no alias names this model", hint=hint))
         known = {intent.alias for _, intent in _intents(self._manifest)}
         for alias, model in self._move.precise.items():
             pools = [intent.models for _, intent in _intents(self._manifest) if intent.alias == alias]
-            if alias in known and not any(_may_mean(request, model) for pool in pools for request in pool):
+            if alias in known and not any(self._may_mean(request, model) for pool in pools for request in pool):
                 self._say(
                     Finding(
                         "constraint.failed",
                         alias,
                         f"none of its models may mean {model}",
-                        hint=f"change the manifest: `llmring bind {alias} {model}`",
+                        hint=f"change the manifest: `llmring bind {alias} {quote_shell(model)}`",
                     )
                 )
 
@@ -413,22 +407,16 @@ class _Making:
                 )
 
 
-def _may_mean(request: str, model: str) -> bool:
-    """Whether a request's name may stand for this model: itself, or a dated form of it."""
-    return model == request or model.startswith((f"{request}-", f"{request}@"))
-
-
 def report_unread(gathered: Gathered, severity: Severity, *, skip: Iterable[str] = ()) -> list[Finding]:
     """A finding for each source that could not be asked. skip: reasons that are none, such as being told not to ask."""
     return [
-        Finding(
-            "source.unreachable",
-            what,
-            f"{what} could not be read: {why}",
-            severity=severity,
-            hint="give its key, or take it out of [sources] in the manifest",
-            source=what.partition(" ")[0],
-        )
+        Finding("source.unreachable", what, f"could not be read: {why}", severity=severity, hint=_unread_hint(what))
         for what, why in sorted(gathered.unread.items())
         if why not in skip
     ]
+
+
+def _unread_hint(what: str) -> str:
+    source = what.partition(" ")[0]
+    first = _FIRST_STEPS.get(source, "install its package" if source.startswith(PLUGGED) else "give its key")
+    return f"{first}, or take it out of [sources] in the manifest"

@@ -45,7 +45,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return tomli.loads(read_lock_bytes(path, _MAX_MANIFEST_BYTES).decode())
+        return tomli.loads(
+            read_lock_bytes(path, _MAX_MANIFEST_BYTES).decode("utf-8-sig")
+        )  # editors of Windows begin with a mark
     except (ValueError, RecursionError) as error:
         raise LockfileError(f"{path}: broken TOML: {error}") from None
 

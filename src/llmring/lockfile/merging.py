@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from llmring.exceptions import LockfileError
-from llmring.lockfile.git import BASE, OURS, THEIRS, read_stage, run_git
+from llmring.lockfile.git import BASE, OURS, THEIRS, no_repository, read_stage, run_git
 from llmring.lockfile.merge import Conflict, Merged, merge_locks, render_merged, split_sides
 from llmring.lockfile.model import Lock
 from llmring.lockfile.parse import SUPPORTED_MINOR, parse_lock
@@ -49,13 +50,13 @@ def merge_lines(base: Path, ours: Path, theirs: Path) -> None:
 def resolve_file(path: Path) -> Resolved | None:
     """Merges a lock that git left in conflict, and writes it where all of it merges; None where the file has no conflict.
 
-    Both sides come from git's index, so that what its line merge mixed does not count; without git, from the markers.
-    Raises LockfileError.
+    Both sides come from git's index, so that what its line merge mixed, and what was edited since, does not count; without git, from the
+    markers. Raises LockfileError.
     """
     data = read_lock_bytes(path)
-    if not any(line.startswith(_MARKER) for line in data.splitlines()):
-        return None
     ours, theirs = _read_sides(path)
+    if not any(line.startswith(_MARKER) for line in data.splitlines()) and not _is_only_ours(data, ours, theirs):
+        return None
     if ours is None or theirs is None:
         base, ours, theirs = _split(data, path)
     else:
@@ -72,6 +73,11 @@ def _read_sides(path: Path) -> tuple[bytes | None, bytes | None]:
         return read_stage(path, OURS), read_stage(path, THEIRS)
     except LockfileError:
         return None, None  # no git: the markers in the file say enough
+
+
+def _is_only_ours(data: bytes, ours: bytes | None, theirs: bytes | None) -> bool:
+    """Whether git left our side alone, without markers: it does where the driver's program is not there."""
+    return ours is not None and theirs is not None and data.splitlines() == ours.splitlines()
 
 
 def _split(data: bytes, path: Path) -> tuple[bytes, bytes, bytes]:
@@ -114,19 +120,20 @@ def install_driver(directory: Path, program: str) -> tuple[Path, bool]:
     """
     top = run_git(directory, "rev-parse", "--show-toplevel")
     if top.returncode:
-        raise LockfileError(f"{directory} lies in no git repository", hint="run it within one")
-    command = f"{program} lock merge-driver run %O %A %B %P"
+        raise no_repository(directory, top.stderr, hint="run it within one")
+    path = Path(os.fsdecode(top.stdout.removesuffix(b"\n"))) / ATTRIBUTES
+    if path.is_symlink():
+        # It would be written to wherever a repository, which may be anybody's, has it lead. git reads none either, since 2.32:
+        # https://github.com/git/git/blob/master/Documentation/RelNotes/2.32.0.txt (2026-11-21)
+        raise LockfileError(f"{path} is a link, which git does not read", hint="make it a file of its own")
+    # `--`: the path may begin with a dash.
+    command = f"{program} lock merge-driver run -- %O %A %B %P"
     for name, value in (("name", "llmring: locks, row by row"), ("driver", command)):
         done = run_git(directory, "config", "--local", f"merge.{DRIVER}.{name}", value)
         if done.returncode:
             raise LockfileError(f"git config: {done.stderr.decode(errors='replace').strip()[:200]}")
-    path = Path(top.stdout.decode().rstrip("\n")) / ATTRIBUTES
-    if path.is_symlink():
-        # It would be written to wherever a repository, which may be anybody's, has it lead. git reads none either, since 2.32:
-        # https://github.com/git/git/blob/master/Documentation/RelNotes/2.32.0.txt (2026-11-21)
-        raise LockfileError(f"{path} is a link, which git does not follow", hint="make it a file")
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = read_lock_bytes(path).decode() if path.exists() else ""
         if ATTRIBUTE in text.splitlines():
             return path, False
         break_before = "\n" if text and not text.endswith("\n") else ""

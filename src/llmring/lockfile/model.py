@@ -20,14 +20,15 @@ class Binding:
 
     models: the pool, `provider:model` in the order they are tried. input: hash of the intent it was locked from.
     parameters: what a request under this alias sends where it says nothing itself: temperature, max_tokens, reasoning_effort, system.
-    requested: the pool as the manifest wrote it, where a pointer was resolved. then: the successor pool that was reviewed,
-    until: the day (YYYY-MM-DD, it begins in UTC) from which it serves instead of `models`.
+    requested: the pool as the manifest wrote it, where a pointer was resolved; resolved: hash over what each was resolved to.
+    then: the successor pool that was reviewed, until: the day (YYYY-MM-DD, it begins in UTC) from which it serves instead of `models`.
     """
 
     alias: str
     models: tuple[str, ...]
     input: str | None = None
     requested: tuple[str, ...] = ()
+    resolved: str | None = None
     until: str | None = None
     then: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])

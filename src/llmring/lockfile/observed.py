@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -113,6 +114,7 @@ def _require(row: MutableMapping[str, Any], seen: Observed, is_base: bool) -> It
 
 
 def _rows(data: bytes, source: str) -> Iterable[tuple[str, Any]]:
+    data = data.removeprefix(codecs.BOM_UTF8)  # some editors begin with it
     try:
         whole: Any = orjson.loads(data)
     except orjson.JSONDecodeError:

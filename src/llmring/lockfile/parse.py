@@ -20,6 +20,7 @@ from llmring.lockfile.rows import Reader, Row
 from llmring.registry.model_info import PINS
 
 MAX_LOCK_BYTES: Final = 16 * 1024 * 1024
+MAX_EXTENDED: Final = 200  # a guess
 SUPPORTED_MAJOR: Final = 1
 SUPPORTED_MINOR: Final = 1
 
@@ -56,13 +57,18 @@ def parse_lock(data: bytes, source: str, *, max_bytes: int = MAX_LOCK_BYTES) -> 
         default_profile=top.name("default_profile"),
         profiles=_read_profiles(top),
         locked=_index(top.rows("locked", label="id"), _read_locked, lambda row: row.info.id, "model"),
-        extended=_index(top.rows("extended", label="package"), _read_extended, lambda row: row.package, "package"),
-        digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
+        extended=_index(_extended_rows(top), _read_extended, lambda row: row.package, "package"),
+        digest=digest_of(data),
         source=source,
     )
     top.done("version")
     reader.report_unknown(version)
     return lock
+
+
+def digest_of(data: bytes) -> str:
+    """`sha256:…` of a lockfile's bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _check_text(data: bytes, source: str, max_bytes: int) -> str:
@@ -81,7 +87,7 @@ def _check_text(data: bytes, source: str, max_bytes: int) -> str:
     if conflict is not None:
         raise LockfileError(
             f"{source}: git conflict marker in line {_line(text, conflict.start())}",
-            hint="resolve the conflict: keep one side of each alias and remove the marker lines",
+            hint="`llmring lock --resolve-conflicts` merges both sides, or says what a person has to choose",
         )
     _refuse_keys(text, source)
     return text
@@ -165,6 +171,7 @@ def _read_binding(row: Row) -> Binding:
         models=row.pool(),
         input=row.hash("input"),
         requested=row.refs("requested"),
+        resolved=row.hash("resolved"),
         until=row.date("until"),
         then=row.refs("then"),
         parameters=row.parameters(),
@@ -183,6 +190,15 @@ def _read_locked(row: Row) -> LockedModel:
     )
     row.done()
     return locked
+
+
+def _extended_rows(top: Row) -> list[Row]:
+    rows = top.rows("extended", label="package")
+    if len(rows) > MAX_EXTENDED:
+        raise top.error(
+            f"it extends {len(rows)} packages", hint=f"{MAX_EXTENDED} at most: each is looked for on the disk"
+        )
+    return rows
 
 
 def _read_extended(row: Row) -> ExtendedPackage:

@@ -32,12 +32,12 @@ class Promise:
     takes_over: tuple[Edge, ...]
     accepted: frozenset[str] = frozenset()
 
-    def lines(self) -> Iterator[tuple[str, str, str]]:
-        """What, the answer, and why; of hand-overs, those that lose something."""
+    def lines(self) -> Iterator[tuple[str, str, str, str]]:
+        """What, the answer, why, and who says so; of hand-overs, those that lose something."""
         for need, answer in self.serves.items():
-            yield need, answer.verdict, answer.why or (answer.source or "")
+            yield need, answer.verdict, answer.why, answer.source or "nobody"
         for text, edge in {edge.text: edge for edge in self.takes_over if edge.is_lossy}.items():
-            yield text, edge.verdict, self._judge(edge)
+            yield text, edge.verdict, self._judge(edge), edge.said_by or "nobody"
 
     def _judge(self, edge: Edge) -> str:
         if not edge.matters:
@@ -55,6 +55,7 @@ class Promise:
                 "kind": edge.kind,
                 "fate": edge.fate,
                 "answer": edge.verdict,
+                "source": edge.said_by,
                 "loss": edge.text if edge.is_lossy else None,
                 "matters": edge.matters,
                 "accepted": edge.text in self.accepted,
@@ -86,11 +87,13 @@ def list_promises(path: Path, profile: str | None = None) -> list[Promise]:
         wanted = None if manifest is None else manifest.profiles.get(name)
         for alias, binding in bound.bindings.items():
             intent = (None if wanted is None else wanted.aliases.get(alias)) or Intent(alias, binding.models)
-            edges = list(examiner.edges(binding.models[:MAX_EXAMINED], intent.needs, infos, all=True))
+            edges: dict[str, list[Edge]] = {}
+            for edge in examiner.edges(binding.models[:MAX_EXAMINED], intent.needs, infos, all=True):
+                edges.setdefault(edge.target, []).append(edge)
             written = dict(zip(binding.models, intent.models, strict=False))
             for model in binding.models:
                 accepted = frozenset((*intent.lossy.get(model, ()), *intent.lossy.get(written.get(model, model), ())))
                 info = infos.get(model) or ModelInfo(model)
                 serves = {need: examiner.serves(info, need) for need in intent.needs}
-                made.append(Promise(name, alias, model, serves, tuple(e for e in edges if e.target == model), accepted))
+                made.append(Promise(name, alias, model, serves, tuple(edges.get(model, ())), accepted))
     return made

@@ -68,15 +68,16 @@ async def relock(
     dry_run: bool = False,
     manifest: Manifest | None = None,
     old: Lock | None = None,
+    lock_path: Path | None = None,
 ) -> Relocked:
     """Makes the lock of the manifest in `directory` anew, and writes it unless it says the same as before, or a finding is an error.
 
     asked: the sources; nobody is asked where the old lock holds all that is needed. today: YYYY-MM-DD. move: what an upgrade moves.
     strict: whether a source that cannot be read is an error: whoever asks for something newer must not be told that there is none.
-    manifest: instead of the folder's. old: instead of the folder's lock, for pins to keep. Raises LockfileError where there is no
-    manifest, a file cannot be read, or another llmring is at work in the folder.
+    manifest: instead of the folder's. old: instead of the folder's lock, for pins to keep. lock_path: the lock where it is not
+    the folder's llmring.lock. Raises LockfileError where there is no manifest, a file cannot be read, or another llmring is at work in the folder.
     """
-    path = directory / LOCK_NAME
+    path = lock_path or directory / LOCK_NAME
     with alone_in(directory):
         manifest = manifest or read_manifest(directory)
         if manifest is None:
@@ -113,7 +114,7 @@ def _check_writable(lock: Lock) -> None:
 
 def _report_unread(gathered: Gathered, strict: bool) -> tuple[Finding, ...]:
     severity: Severity = "error" if strict else "warning"
-    return tuple(report_unread(gathered, severity, skip=() if strict else (OFFLINE,)))
+    return tuple(report_unread(gathered, severity, skip=(OFFLINE,)))  # whoever did not let it be asked knows
 
 
 def _find_extended(manifest: Manifest) -> Mapping[str, ExtendedPackage]:
@@ -121,7 +122,8 @@ def _find_extended(manifest: Manifest) -> Mapping[str, ExtendedPackage]:
         return {}
     from llmring.lockfile.extends import find_package_lock
 
-    return {package: find_package_lock(package, manifest.source) for package in sorted(manifest.extends)}
+    profiles = manifest.profiles.values()
+    return {package: find_package_lock(package, manifest.source, profiles) for package in sorted(manifest.extends)}
 
 
 def _list_changes(before: Lock | None, after: Lock) -> Iterator[Change]:

@@ -5,7 +5,7 @@ Two branches that add an alias each touch different lines, and the same lock giv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -50,6 +50,11 @@ def hash_facts(row: LockedModel) -> str:
     return fingerprint(row_facts(row))
 
 
+def hash_resolved(requested: Sequence[str], models: Sequence[str]) -> str:
+    """What `resolved` of a binding should be: no manifest says what its pointers meant when they were locked."""
+    return fingerprint([requested, models])
+
+
 def render_row(row: LockedModel) -> str:
     """The lines of one model's row, without the head of its table."""
     return "".join(_locked(row))
@@ -89,6 +94,8 @@ def _binding(binding: Binding) -> Iterator[str]:
         yield f"input = {_text(binding.input)}\n"
     if binding.requested:
         yield from _pool("requested", binding.requested)
+    if binding.resolved is not None:
+        yield f"resolved = {_text(binding.resolved)}\n"
     for name, value in sorted(binding.parameters.items()):
         yield f"{name} = {_value(value)}\n"
     if binding.until is not None:

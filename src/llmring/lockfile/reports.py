@@ -30,7 +30,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "lock.orphan": "The lock holds something that nobody asks for",
     "facts.mismatch": "A row is not what was locked: its facts were edited by hand",
     "pin.too-weak": "A model is pinned less firmly than the manifest asks",
-    "pin.drift": "Another model answered than the locked one",
+    "pin.drift": "A name stands for another model than the locked one",
     "constraint.failed": "A locked model does not meet what its alias needs",
     "constraint.unknown": "Nobody knows whether a locked model meets what its alias needs",
     "handover.lossy": "A member of a pool would lose part of the others' history",
@@ -111,10 +111,10 @@ def find_lines(text: str) -> dict[str, int]:
 def _text(report: Report) -> str:
     findings = sort_findings(report.findings)
     if not findings:
-        return f"{report.lock}: {report.fine}\n"
+        return f"{one_line(report.lock)}: {report.fine}\n"
     subject = max(len(one_line(found.subject)) for found in findings)
     id = max(len(found.id) for found in findings)
-    lines = [report.lock]
+    lines = [one_line(report.lock)]
     for found in findings:
         said = f" ({one_line(found.source)})" if found.source else ""
         lines.append(
@@ -147,10 +147,13 @@ def _github(report: Report) -> str:
     for found in sort_findings(report.findings):
         properties = {"file": report.lock, "line": lines.get(found.subject), "title": f"{found.id} {found.subject}"}
         shown = ",".join(
-            f"{name}={escape_command_property(str(value))}" for name, value in properties.items() if value is not None
+            f"{name}={escape_command_property(one_line(str(value)))}"
+            for name, value in properties.items()
+            if value is not None
         )
-        hint = f"\nhint: {found.hint}" if found.hint else ""
-        said.append(f"::{_COMMANDS[found.severity]} {shown}::{escape_command_data(found.message + hint)}\n")
+        # A line break is no more than that to the runner; within a message it could only be somebody else's.
+        hint = f"\nhint: {one_line(found.hint)}" if found.hint else ""
+        said.append(f"::{_COMMANDS[found.severity]} {shown}::{escape_command_data(one_line(found.message) + hint)}\n")
     return "".join(said)
 
 
@@ -192,11 +195,12 @@ def _result(found: Finding, rule: int, lock: str, lines: Mapping[str, int]) -> d
         "ruleId": found.id,
         "ruleIndex": rule,
         "level": _LEVELS[found.severity],
-        "message": {"text": one_line(found.message + hint)},
+        # `[words](address)` would be a link: section 3.11.6 of the specification. No name of ours needs one.
+        "message": {"text": one_line(found.message + hint).replace("](", "] (")},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(lock, safe="/")},
+                    "artifactLocation": {"uri": quote(lock, safe="/", errors="surrogateescape")},
                     "region": {"startLine": lines.get(found.subject, 1)},
                 },
                 "logicalLocations": [{"fullyQualifiedName": one_line(found.subject)}],

@@ -14,22 +14,25 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from llmring.exceptions import ConfigurationError, LockfileError
-from llmring.registry.model_info import CAPS, PINS, ModelInfo
+from llmring.registry.model_info import CAPS, PINS, PRICE_KINDS, ModelInfo
 from llmring.schemas.model_ref import ALIAS_NAME, parse_model_ref
 
 _log = logging.getLogger("llmring.lockfile")
 
+_PARAMETERS: Final = ("temperature", "max_tokens", "reasoning_effort", "system")
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 # Bounded digits: a price stays exact, and cheap, whatever a file says.
-_PRICE = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
+PRICE: Final = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
 _MAX_TEXT = 256
 _MAX_SHOWN = 80
 # A number of tokens; more than any context window, small enough to multiply with any price exactly.
 _MAX_TOKENS = 10**12
+# Of what is no count: a guess, far above any temperature.
+_MAX_NUMBER = 10**6
 
 
 class Reader:
@@ -189,7 +192,7 @@ class Row:
         value: Any = self._get(key)
         if value is None:
             return None
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[Any]", value)):
+        if not isinstance(value, list) or set(map(type, cast("list[Any]", value))) - {str}:
             raise self.error(f"{key} is no list of texts")
         return tuple(cast("list[str]", value))
 
@@ -203,9 +206,11 @@ class Row:
 
     def number(self, key: str) -> int | float | None:
         value: Any = self._get(key)
-        if value is None or (type(value) in (int, float) and 0 <= value < float("inf")):
-            return value
-        raise self.error(f"{key} is no number, 0 or above")
+        if value is None:
+            return None
+        if type(value) in (int, float) and 0 <= value <= _MAX_NUMBER:
+            return abs(value)  # -0.0 is no other number, and two texts of one are one too many
+        raise self.error(f"{key} is no number from 0 to {_MAX_NUMBER}")
 
     def ref(self, key: str, text: str) -> str:
         known = self._reader.refs.get(text)
@@ -234,6 +239,18 @@ class Row:
             raise self.error("no models", hint='write models = ["provider:model"]')
         return pool
 
+    def max_price(self) -> dict[str, Decimal]:
+        """What a person allows, by kind: one that no price is of, and a limit that nothing can keep, are mistakes."""
+        given: Any = self._get("max-price")
+        for kind in cast("dict[str, Any]", given) if isinstance(given, dict) else ():
+            self._check_word("max-price", kind, PRICE_KINDS)
+        prices = self.price("max-price")
+        if given and len(prices) < len(cast("dict[str, Any]", given)):
+            raise self.error(
+                "max-price is 0, and nobody is known to give tokens away", hint="leave out what may cost anything"
+            )
+        return prices
+
     def price(self, key: str = "price") -> dict[str, Decimal]:
         """USD per million tokens by kind. A price of 0 is unknown, not free, and left out."""
         given: Any = self._get(key)
@@ -245,7 +262,7 @@ class Row:
         for kind, value in cast("dict[str, Any]", given).items():
             if not _WORD.fullmatch(kind):
                 raise self.error(f"price: {kind[:_MAX_SHOWN]!r} is no kind of token")
-            if not isinstance(value, str) or not _PRICE.fullmatch(value):
+            if not isinstance(value, str) or not PRICE.fullmatch(value):
                 raise self.error(
                     f"price: {kind} is no decimal text", hint='write USD per million tokens in quotes, such as "2.5"'
                 )
@@ -256,6 +273,8 @@ class Row:
 
     def parameters(self) -> dict[str, Any]:
         """What an alias says where its request does not."""
+        if self._table.keys().isdisjoint(_PARAMETERS):
+            return {}
         temperature = self.number("temperature")
         said = {
             "temperature": None if temperature is None else float(temperature),

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from llmring.exceptions import ConfigurationError, LockfileError
+from llmring.lockfile.contract import Examiner, SpeakerOf, check_contract
+from llmring.lockfile.intent import Intent
 from llmring.lockfile.model import DEFAULT_PROFILE, Lock
 from llmring.registry.catalog import Catalog
 from llmring.registry.facts import find_standing
@@ -120,26 +122,46 @@ def start_from_litellm(data: bytes, source: str, catalog: Catalog) -> Start:
     return made
 
 
-def suggest(catalog: Catalog, now: float) -> Start:
+def suggest(catalog: Catalog, now: float, speaker_of: SpeakerOf) -> Start:
     """For each of SUGGESTED the cheapest models that are known to fit, one a vendor, and none that is about to go. now: epoch seconds.
 
-    The cheapest is a place to begin, and no order of quality.
+    The cheapest is a place to begin, and no order of quality. No pool loses anything when it hands over: that is a person's to accept.
     """
     aliases: dict[str, StartingAlias] = {}
     for alias, needs in SUGGESTED.items():
-        found = catalog.find(category="chat", needs=needs, allow_unknown=False, sort="price")
-        by_vendor: dict[str, ModelInfo] = {}
-        for info in found:
-            if _is_candidate(info, now):
-                by_vendor.setdefault(info.provider, info)
-        chosen = sorted(by_vendor.values(), key=lambda one: (one.price["input"] + one.price["output"], one.id))
-        if chosen:
-            prices = ", ".join(f"{one.price['input']:f}/{one.price['output']:f}" for one in chosen[:_SUGGESTED_VENDORS])
-            why = f"the cheapest of each vendor that can do this; USD per million tokens in/out: {prices}"
-            aliases[alias] = StartingAlias([one.id for one in chosen[:_SUGGESTED_VENDORS]], needs, why=why)
+        found = [
+            info
+            for info in catalog.find(category="chat", needs=needs, allow_unknown=False, sort="price")
+            if _is_candidate(info, now)
+        ]
+        found.sort(key=lambda one: (one.price["input"] + one.price["output"], one.id))
+        pool = _choose(alias, needs, found, Examiner(speaker_of))
+        if pool:
+            prices = ", ".join(f"{one.price['input']:f}/{one.price['output']:f}" for one in pool)
+            is_alone = len({one.provider for one in pool}) == 1
+            who = "of one vendor: others would lose part of its history" if is_alone else "one a vendor"
+            why = f"the cheapest that fit, {who}; USD per million tokens in/out: {prices}"
+            aliases[alias] = StartingAlias([one.id for one in pool], needs, why=why)
     if not aliases:
         raise ConfigurationError("the registry knows no model that fits", hint="`llmring list`")
     return Start({DEFAULT_PROFILE: aliases})
+
+
+def _choose(alias: str, needs: tuple[str, ...], found: list[ModelInfo], examiner: Examiner) -> list[ModelInfo]:
+    """One a vendor, the cheapest first; where no other vendor's can take over, the cheapest vendor's next: one alone has no stand-by."""
+    pool: list[ModelInfo] = []
+
+    def fits(info: ModelInfo) -> bool:
+        models = [*pool, info]
+        infos = {one.id: one for one in models}
+        intent = Intent(alias, tuple(infos), needs=needs)
+        return not any(check_contract(DEFAULT_PROFILE, intent, intent.models, intent.models, infos, examiner, set()))
+
+    for info in found:
+        if len(pool) < _SUGGESTED_VENDORS and all(one.provider != info.provider for one in pool) and fits(info):
+            pool.append(info)
+    stand_by = next((info for info in found if info not in pool and fits(info)), None) if len(pool) == 1 else None
+    return pool if stand_by is None else [*pool, stand_by]
 
 
 def _is_candidate(info: ModelInfo, now: float) -> bool:

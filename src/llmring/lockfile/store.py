@@ -15,7 +15,7 @@ from llmring import env
 from llmring.clock import Clock
 from llmring.exceptions import LockfileError
 from llmring.lockfile.model import Lock
-from llmring.lockfile.parse import MAX_LOCK_BYTES, parse_lock
+from llmring.lockfile.parse import MAX_LOCK_BYTES, digest_of, parse_lock
 from llmring.regular_file import NotARegularFileError, read_regular_file
 
 _log = logging.getLogger("llmring.lockfile")
@@ -65,27 +65,40 @@ def find_lock(explicit: str | Path | None, environ: Mapping[str, str], cwd: Path
     return FoundLock(BUNDLED_LOCK, LockOrigin.BUNDLED)
 
 
+def find_lock_path(explicit: str | Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
+    """The same for who writes or checks: whether it is there or not, and never the bundled one. Raises LockfileError."""
+    given = env.get(env.LLMRING_LOCKFILE_PATH, environ)
+    if explicit is not None:
+        return _whole(Path(explicit), cwd, "lockfile_path")
+    return cwd / LOCK_NAME if given is None else _whole(Path(given), cwd, env.LLMRING_LOCKFILE_PATH)
+
+
 def _named(path: Path, cwd: Path, origin: LockOrigin, setting: str) -> FoundLock:
-    try:
-        whole = cwd / path.expanduser()
-    except RuntimeError as error:  # ~nobody
-        raise LockfileError(f"{setting} names {str(path)!r}: {error}", hint="write the whole path") from None
+    whole = _whole(path, cwd, setting)
     if not whole.exists():
         raise LockfileError(f"{setting} names {str(path)!r}, which does not exist", hint="correct it, or leave it out")
     return FoundLock(whole, origin)
 
 
+def _whole(path: Path, cwd: Path, setting: str) -> Path:
+    try:
+        return cwd / path.expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise LockfileError(f"{setting} names {str(path)!r}: {error}", hint="write the whole path") from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What the disk shows without reading the file."""
+    """What the disk shows without reading the file. changed_ns: of its content, its permissions or its name."""
 
     mtime_ns: int
+    changed_ns: int
     size: int
     inode: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> _Look:
-        return cls(status.st_mtime_ns, status.st_size, status.st_ino)
+        return cls(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
 
 def read_lock_bytes(path: Path, max_bytes: int = MAX_LOCK_BYTES) -> bytes:
@@ -119,6 +132,8 @@ class LockStore:
         self._guard = threading.Lock()
         self._lock: Lock | None = None
         self._look: _Look | None = None
+        self._is_settled = False
+        self._digest = ""  # of the bytes read last, whether or not they are a lock
         self._next_look = float("-inf")
         self._generation = 0
 
@@ -148,11 +163,15 @@ class LockStore:
                 self._guard.release()
         return lock
 
+    def expire(self) -> None:
+        """The next `current` looks at the disk, however short ago the last look was."""
+        self._next_look = float("-inf")
+
     def _load(self) -> Lock:
         data, look = _read(self.path, MAX_LOCK_BYTES)
         lock = parse_lock(data, str(self.path))
         # The order matters to a thread that reads without the guard: what is new is whole before it shows.
-        self._look = look
+        self._look, self._digest = look, lock.digest
         self._next_look = self._clock.monotonic() + LOOK_EVERY_S
         self._generation += 1
         self._lock = lock
@@ -160,24 +179,27 @@ class LockStore:
 
     def _look_again(self, known: Lock) -> None:
         look: _Look | None = None
+        read_before = self._digest
         try:
             look = _Look.of(os.stat(self.path))
-            if look == self._look:
+            if look == self._look and self._is_settled:
                 return
             data, look = _read(self.path, MAX_LOCK_BYTES)
-            lock = parse_lock(data, str(self.path))
+            self._take(data, known)
         except (OSError, LockfileError) as error:
-            if look is None or look != self._look:
-                self._warn_once(look, error)
-            return
+            if look != self._look or self._digest != read_before:
+                what = error.strerror if isinstance(error, OSError) else error
+                _log.warning("%s changed and cannot be used; the lock read before stays in use: %s", self.path, what)
+        # A write within one tick of the file system's clock may leave no trace: what was read once is read once more.
+        self._is_settled = look is not None and look == self._look
         self._look = look
+
+    def _take(self, data: bytes, known: Lock) -> None:
+        digest = digest_of(data)
+        if digest == self._digest:
+            return
+        self._digest = digest
+        lock = parse_lock(data, str(self.path))
         if lock.digest != known.digest:
             self._generation += 1
             self._lock = lock
-
-    def _warn_once(self, look: _Look | None, error: OSError | LockfileError) -> None:
-        if look is None and self._look is None:
-            return  # gone, and said so already
-        self._look = look
-        what = error.strerror if isinstance(error, OSError) else error
-        _log.warning("%s changed and cannot be used; the lock read before stays in use: %s", self.path, what)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llmring.lockfile.escaping import quote_shell
 from llmring.lockfile.finding import Finding
 from llmring.lockfile.model import Lock
 
@@ -21,7 +22,7 @@ def find_successions(lock: Lock, as_of: str) -> Iterator[Finding]:
                 f"{then} {'serves it since' if serves else 'will serve it from'} {binding.until}"
                 f"{'; the lock still names' if serves else ' on, in place of'} {', '.join(binding.models)}",
                 severity="warning",
-                hint=f"llmring bind {alias} {' '.join(binding.then)}, and take until and then out of the manifest"
+                hint=f"llmring bind {alias} {' '.join(map(quote_shell, binding.then))}, and take until and then out of the manifest"
                 if serves
                 else None,
                 facts={

@@ -5,10 +5,11 @@ two can be compared. Pure.
 from __future__ import annotations
 
 import copy
-import difflib
+import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
+import orjson
 import tomli
 import tomlkit
 from tomlkit.container import Container
@@ -16,29 +17,94 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AbstractTable, Array, InlineTable
 
 from llmring.exceptions import LockfileError
+from llmring.lockfile.toml_array import replace_strings
 
 Change: TypeAlias = "Callable[[MutableMapping[str, Any]], None]"
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
-def edit_toml(text: str, source: str, change: Change) -> str:
+def edit_toml(text: str, source: str, change: Change, *, otherwise: str = "") -> str:
     """The text with the change, which is called with tomlkit's tables and with plain ones. Raises LockfileError where the text is no TOML,
-    or cannot be changed without saying something else besides."""
+    or cannot be changed without saying something else besides.
+
+    otherwise: lines that say the same at the text's end, for where tomlkit loses its way.
+    """
     wanted = copy.deepcopy(load_toml(text, source))
     change(wanted)
-    changed = _change(text, source, change)
-    if _without_empty(load_toml(changed, source)) != _without_empty(wanted):
-        raise _too_intricate(source)
-    return changed
+    wanted = _without_empty(wanted)
+    for made in (_change(text, change), _append(text, otherwise) if otherwise else None):
+        if made is not None and _says(made, wanted):
+            return made if "\r" not in text else _with_line_ends_of(text, made)
+    raise LockfileError(
+        f"{source}: written in a way that cannot be edited without losing some of it",
+        hint="edit it by hand, or write the alias as a table of its own: [alias.NAME]",
+    )
 
 
-def _change(text: str, source: str, change: Change) -> str:
+def _change(text: str, change: Change) -> str | None:
     try:
         document = tomlkit.parse(text)
         change(document)
-        return tomlkit.dumps(document)
-    except (TOMLKitError, AttributeError, KeyError, TypeError, ValueError, IndexError):
+        return _set_off(text, _with_comments_of(text, tomlkit.dumps(document)))
+    except (TOMLKitError, AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError):
         # tomlkit keeps the text's form, and loses its way in some of the forms that TOML allows.
-        raise _too_intricate(source) from None
+        return None
+
+
+def _append(text: str, lines: str) -> str:
+    end = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{end}\n{lines}"
+
+
+def _says(text: str, wanted: Any) -> bool:
+    try:
+        return _without_empty(tomli.loads(text)) == wanted
+    except (ValueError, RecursionError):
+        return False
+
+
+def _with_comments_of(before: str, after: str) -> str:
+    """Where lines were only taken away: with the comments at their end, which are about what follows. tomlkit takes them for a part of
+    the table that they stand behind."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    gone = len(old) - len(new)
+    start = next((place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(new))
+    if gone <= 0 or old[start + gone :] != new[start:]:
+        return after
+    end = start + gone
+    # Of two tables that begin alike, the lines that are gone may seem to begin further down than they do.
+    while start and not old[start].lstrip().startswith("[") and old[start - 1] == old[end - 1]:
+        start, end = start - 1, end - 1
+    first = end
+    while first > start and (not old[first - 1].strip() or old[first - 1].lstrip().startswith("#")):
+        first -= 1
+    kept = old[first:end]
+    return "".join([*old[:start], *kept, *old[end:]]) if any(line.strip() for line in kept) else after
+
+
+def _set_off(before: str, after: str) -> str:
+    """Where a table was only put in: with a blank line before it and one behind."""
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    added = len(new) - len(old)
+    start = next((place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), len(old))
+    table = "".join(new[start : start + added]).strip()
+    if added <= 0 or old[start:] != new[start + added :] or not table.startswith("["):
+        return after
+    above = "\n" if start and old[start - 1].strip() else ""
+    below = "\n" if start < len(old) and old[start].strip() else ""
+    return "".join([*old[:start], above, table, "\n", below, *old[start:]])
+
+
+def _with_line_ends_of(text: str, made: str) -> str:
+    """The made text with the line ends of Windows, where all of the text has them."""
+    is_all = text.count("\n") == text.count("\r\n")
+    return made.replace("\r\n", "\n").replace("\n", "\r\n") if is_all else made
+
+
+def render_table(path: Sequence[str], models: Sequence[str]) -> str:
+    """The lines of a table that has nothing but a pool."""
+    keys = (step if _BARE.fullmatch(step) else orjson.dumps(step).decode() for step in path)
+    return f"[{'.'.join(keys)}]\nmodels = {_new_array(models).as_string()}\n"
 
 
 def load_toml(text: str, source: str) -> dict[str, Any]:
@@ -75,7 +141,8 @@ def set_models(row: MutableMapping[str, Any], models: Sequence[str]) -> None:
     """`models` of a row. Of a list that is there, those that stay keep their place, their comments and the way that they are written."""
     given: Any = row.get("models")
     if isinstance(given, Array):
-        _replace_items(given, models)
+        edited: Any = tomlkit.parse(f"models = {replace_strings(given.as_string(), models)}")
+        row["models"] = edited["models"]
     elif isinstance(row, Container | AbstractTable):
         row["models"] = _new_array(models)
     else:
@@ -115,29 +182,9 @@ def _new_array(models: Sequence[str]) -> Array:
     return array.multiline(len(models) > 1)
 
 
-def _replace_items(array: Array, models: Sequence[str]) -> None:
-    before = [str(item) for item in cast("list[Any]", array)]
-    steps = difflib.SequenceMatcher(None, before, list(models), autojunk=False).get_opcodes()
-    for kind, start, end, new_start, new_end in reversed(steps):
-        if kind == "equal":
-            continue
-        # The new ones first: a list that is empty for a moment forgets how its lines were set.
-        for offset, model in enumerate(models[new_start:new_end]):
-            array.insert(end + offset, model)
-        for place in range(end - 1, start - 1, -1):
-            del array[place]
-
-
 def _without_empty(value: Any) -> Any:
     """Without empty tables: what is left of the tables around an alias that was taken away says nothing."""
     if isinstance(value, dict):
         inner = {name: _without_empty(one) for name, one in cast("dict[str, Any]", value).items()}
         return {name: one for name, one in inner.items() if one != {}}
     return value
-
-
-def _too_intricate(source: str) -> LockfileError:
-    return LockfileError(
-        f"{source}: written in a way that cannot be edited without losing some of it",
-        hint="edit it by hand, or write the alias as a table of its own: [alias.NAME]",
-    )

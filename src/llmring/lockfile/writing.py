@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +11,9 @@ from typing import Final
 from llmring.exceptions import LockfileError
 from llmring.lockfile.parse import MAX_LOCK_BYTES
 from llmring.lockfile.store import read_lock_bytes
+from llmring.regular_file import replace_file
 
-_MODE: Final = 0o644  # these files are committed; mkstemp's are their owner's alone
+_MODE: Final = 0o644  # these files are committed
 
 
 @contextmanager
@@ -56,7 +55,7 @@ def write_whole(path: Path, data: bytes, *, expected: bytes | None) -> bool:
     if present != expected:
         raise LockfileError(f"{path} was changed meanwhile", hint="nothing was written: run the command again")
     try:
-        _replace(path, data)
+        replace_file(path, data, mode=_MODE, keep_mode=True)
     except OSError as error:
         raise LockfileError(f"{path}: {error.strerror or 'cannot be written'}") from None
     return True
@@ -70,25 +69,3 @@ def _real(path: Path) -> Path:
     if not real.is_relative_to(root):
         raise LockfileError(f"{path} is a link that leads out of its folder", hint="make it a file")
     return real
-
-
-def _replace(path: Path, data: bytes) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else _MODE
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as temporary:
-            temporary.write(data)
-            temporary.flush()
-            os.fsync(temporary.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-    if os.name == "posix":
-        # The name is as durable as the content only once its folder is written out, too.
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -33,6 +33,9 @@ CAPS: Final = (
     "web_search",  # the provider's own
 )
 Sort = Literal["name", "price", "context", "retires"]
+# What prices are of: tokens of a kind, at one of the vendor's tiers. Behind it may stand `_above_N`: in calls of larger prompts.
+TOKEN_KINDS: Final = ("input", "output", "cache_read", "cache_write", "cache_write_5m", "cache_write_1h")
+PRICE_KINDS: Final = tuple(f"{tier}{kind}" for tier in ("", "batch_", "flex_", "priority_") for kind in TOKEN_KINDS)
 PINS: Final = ("content", "snapshot", "pointer", "unknown")
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 import orjson
 
 from llmring.exceptions import RegistryError
-from llmring.registry.model_info import CAPS, PINS, ModelInfo
+from llmring.registry.model_info import CAPS, PINS, PRICE_KINDS, ModelInfo
 from llmring.schemas.model_ref import MODEL_NAME, PROVIDER_NAME
 
 SCHEMA: Final = "1"
@@ -28,11 +28,7 @@ CATEGORIES: Final = ("chat", "embedding")
 LIFECYCLES: Final = ("active", "preview", "deprecated", "retired")
 RETIRES_KINDS: Final = ("earliest", "firm")
 
-# What prices are of: tokens of a kind, at one of the vendor's tiers, in calls whose prompt is larger than so many tokens.
-PRICE_KIND: Final = re.compile(
-    r"(batch_|flex_|priority_)?(input|output|cache_read|cache_write|cache_write_5m|cache_write_1h)(_above_[1-9]\d{0,8})?",
-    re.ASCII,
-)
+PRICE_KIND: Final = re.compile(rf"({'|'.join(PRICE_KINDS)})(_above_[1-9]\d{{0,8}})?", re.ASCII)
 PRICE: Final = re.compile(r"(0|[1-9]\d{0,8})(\.\d{1,12})?", re.ASCII)
 # Of the files' whole text, words of a vendor's own: levels of effort, keys of sources.
 WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)

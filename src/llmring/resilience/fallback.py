@@ -9,6 +9,7 @@ from llmring.exceptions import (
     CircuitBreakerError,
     ConfigurationError,
     DeadlineExceededError,
+    DigestMismatchError,
     InvalidRequestError,
     LiveRequestError,
     LLMRingError,
@@ -28,9 +29,10 @@ def moves_on(error: LLMRingError, *, first: bool) -> bool:
 
     The caller's own mistakes and the caller's deadline end the call. What a later candidate cannot express (its dialect's
     limits) passes that candidate over; where the first cannot express it, the request itself is wrong. A provider that is not
-    known here says nothing of the request, wherever it stands. A test that may not ask this is told so.
+    known here says nothing of the request, wherever it stands. A model whose content is not the one that was pinned is for a person
+    to look at: no other model hides it. A test that may not ask this is told so.
     """
-    if isinstance(error, (ServiceClosedError, LiveRequestError)):
+    if isinstance(error, (ServiceClosedError, DigestMismatchError, LiveRequestError)):
         return False
     if isinstance(error, ConfigurationError):
         return not first or isinstance(error, ProviderNotFoundError)

@@ -34,7 +34,8 @@ class Handover:
 
     call_ids: of tool calls, as others give them. thinking: what another dialect's model thought. unsealed: thinking that nobody
     sealed. blocks: parts of answers that their own dialect alone understands. uploads: files that another provider keeps, by id.
-    image_urls, tool_media: images by URL, and images in a tool's result. schemas: of JSON, with keywords that this dialect lacks.
+    image_urls, tool_media: images by URL, and images in a tool's result. schemas: of JSON; converted: rewritten for what this dialect
+    lacks, with what it has no keyword for put into words.
     seals: whether it seals its own thinking, so that nobody else can check it. leaves_blocks: whether its answers hold such parts. cannot: words of CAPS that the dialect has no words for.
     """
 
@@ -53,7 +54,8 @@ class Handover:
 
 HANDOVER: Final[Mapping[str, Handover]] = MappingProxyType(
     {
-        # Chat Completions has no words for a screen to work: docs/features.md.
+        # Its tools are functions and custom ones; the computer is a tool of Responses: openai 3.54.0,
+        # types/chat/chat_completion_tool_union_param.py and types/responses/tool_param.py (2026-11-21).
         "openai_chat": Handover("kept", "converted", "kept", seals=False, cannot=frozenset({"computer_use"})),
         "openai_responses": Handover("converted", "kept", "dropped", seals=True, leaves_blocks=True),
         # Documents are PDF or text: https://platform.claude.com/docs/en/build-with-claude/files (2026-11-21).
@@ -62,6 +64,7 @@ HANDOVER: Final[Mapping[str, Handover]] = MappingProxyType(
         ),
         "gemini_generate": Handover("kept", "converted", "dropped", seals=True, leaves_blocks=True),
         # Text, images by their bytes, functions: https://docs.ollama.com/api/chat (2026-11-21). A result names its tool, not its call.
+        # Its web search is an endpoint by itself: https://docs.ollama.com/capabilities/web-search (2026-11-21).
         "ollama_chat": Handover(
             "converted",
             "converted",
@@ -107,6 +110,8 @@ class Speaker:
             missing.add("tool_choice")
         if not self.quirks.json_schema:
             missing.add("json_schema")
+        if self.quirks.computer_tool is None:
+            missing.add("computer_use")  # it is refused unless the model is known to work one
         if self.quirks.efforts == ():
             missing.add("reasoning")
         return frozenset(missing)

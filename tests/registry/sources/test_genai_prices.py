@@ -22,6 +22,8 @@ async def test_prices_are_those_of_the_day_and_names_those_that_are_spelt_out() 
     assert before.models["gpt-5.6-luna"]["price.input"] == "1"
     assert reading.models["gpt-5.6-luna"]["price.input"] == "0.2"
     assert reading.models["gpt-5.6-luna"]["price.input_above_272000"] == "0.4"
+    assert reading.since["gpt-5.6-luna"] == "2026-07-30"
+    assert "gpt-5.6-luna" not in before.since
 
 
 async def test_anthropics_cache_is_written_for_five_minutes_or_an_hour() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final, Protocol
 
 from llmring.registry.parse import FactSource, FactValue, kind_of, read_value
@@ -38,7 +39,8 @@ class Reading:
     (`price.input`); only facts that the source states, never one that follows from its silence.
     names_models: whether a model that it gives a category exists for that reason alone. dated: whether the source changes
     under one name, so that its date is the day it was read; else a version that was read before keeps its date.
-    identities: by the vendor's name, where the source knows more of it than facts.
+    identities: by the vendor's name, where the source knows more of it than facts. since: by that name, the day (YYYY-MM-DD) from which
+    its prices hold, where the source tells it.
     """
 
     key: str
@@ -47,6 +49,7 @@ class Reading:
     names_models: bool
     dated: bool = False
     identities: Mapping[str, Identity] = field(default_factory=dict[str, Identity])
+    since: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Source(Protocol):
@@ -71,3 +74,10 @@ def put(facts: dict[str, FactValue], name: str, value: object) -> None:
     fact = None if kind is None else read_value(kind, name, value)
     if fact is not None:
         facts[name] = fact
+
+
+def put_price(facts: dict[str, FactValue], name: str, price: object) -> None:
+    """Takes a price of USD per million tokens. One of 0 is left out: it says as often unknown as free."""
+    if isinstance(price, Decimal) and price.is_finite() and price > 0:
+        text = format(price, "f")
+        put(facts, name, text.rstrip("0").rstrip(".") if "." in text else text)

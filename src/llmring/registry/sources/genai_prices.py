@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from llmring.exceptions import ConfigurationError
 from llmring.registry.parse import FactSource, FactValue
-from llmring.registry.sources.base import GENAI_PRICES, Reading, put
+from llmring.registry.sources.base import GENAI_PRICES, Reading, put, put_price
 
 if TYPE_CHECKING:
     from genai_prices.types import MatchLogic, ModelInfo, ModelPrice, PriceVariant
@@ -56,12 +55,16 @@ class GenaiPrices:
         version = importlib.metadata.version("genai-prices")
         said_by = FactSource(f"genai-prices {version}", f"https://pypi.org/project/genai-prices/{version}/", today)
         models: dict[str, dict[str, FactValue]] = {}
+        since: dict[str, str] = {}
         for info in found.models:
-            facts = _facts(info, provider, date.fromisoformat(today))
+            day = date.fromisoformat(today)
+            facts, start = _facts(info, provider, day), _find_start(info, day)
             for name in dict.fromkeys([info.id, *_names(info.match)]):
                 # The first that spells a name out is the one that the package itself would find.
-                models.setdefault(name, facts)
-        return Reading(GENAI_PRICES, said_by, models, names_models=False)
+                if name not in models:
+                    models[name] = facts
+                    since |= {} if start is None else {name: start}
+        return Reading(GENAI_PRICES, said_by, models, names_models=False, since=since)
 
 
 def _names(match: MatchLogic) -> Iterator[str]:
@@ -90,6 +93,17 @@ def _facts(info: ModelInfo, provider: str, day: date) -> dict[str, FactValue]:
     return facts
 
 
+def _find_start(info: ModelInfo, day: date) -> str | None:
+    """The day from which the prices of this day hold; None for those that always did, as far as the package knows."""
+    from genai_prices.types import StartDateConstraint
+
+    for conditional in reversed(info.prices if isinstance(info.prices, list) else []):
+        constraint = conditional.constraint
+        if isinstance(constraint, StartDateConstraint) and constraint.start_date <= day:
+            return constraint.start_date.isoformat()
+    return None
+
+
 def _holds(variant: PriceVariant, moment: datetime) -> bool:
     return variant.constraint is None or variant.constraint.active(moment)
 
@@ -108,10 +122,3 @@ def _put_prices(facts: dict[str, FactValue], prices: ModelPrice, provider: str, 
                 put_price(facts, f"price.{tier}{kind}_above_{step.start}", step.price)
         else:
             put_price(facts, f"price.{tier}{kind}", price)
-
-
-def put_price(facts: dict[str, FactValue], name: str, price: Any) -> None:
-    """Takes a price of USD per million tokens. One of 0 is left out: it says as often unknown as free."""
-    if isinstance(price, Decimal) and price.is_finite() and price > 0:
-        text = format(price, "f")
-        put(facts, name, text.rstrip("0").rstrip(".") if "." in text else text)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from llmring.registry.parse import FactSource, FactValue, is_date
-from llmring.registry.sources.base import LISTING, Identity, Reading, put
+from llmring.registry.sources.base import LISTING, Identity, Reading, put, put_price
+from llmring.schemas.model_ref import MODEL_NAME
 
 if TYPE_CHECKING:
     from llmring.providers.base import BaseLLMProvider
@@ -19,12 +21,16 @@ _SAID_BY: Final[Mapping[ListingAPI, tuple[str, str]]] = {
     "anthropic": ("Anthropic, GET /v1/models", "https://platform.claude.com/docs/en/api/models/list"),
     "google": ("Google, GET /v1beta/models", "https://ai.google.dev/api/models"),
     "ollama": ("Ollama, GET /api/tags and POST /api/show", "https://docs.ollama.com/api/tags"),
+    "openrouter": ("OpenRouter, GET /api/v1/models", "https://openrouter.ai/docs/models"),
 }
 _APIS: Final[Mapping[str, ListingAPI]] = {api: api for api in _SAID_BY}
 LISTED_PROVIDERS: Final = frozenset(_APIS)
 # Anthropic lists nothing but models that chat. The others list images, speech and much else beside them.
 _NAMES_MODELS: Final = ("anthropic",)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TOKEN_PRICE: Final = re.compile(
+    r"\d{1,6}(\.\d{1,20})?(e-\d{1,2})?", re.ASCII
+)  # bounded: exact, and cheap to reckon with
 _STUB_BYTES: Final = (
     64 * 1024
 )  # a guess: a remote entry of Ollama's has some hundred bytes, the smallest weights have millions
@@ -32,7 +38,7 @@ _EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 
 
 class VendorListing:
-    """The listings of OpenAI, Anthropic, Google and a local Ollama. `find`: the provider of a name, with its key."""
+    """The listings of OpenAI, Anthropic, Google, OpenRouter and a local Ollama. `find`: the provider of a name, with its key."""
 
     key = LISTING
 
@@ -51,11 +57,24 @@ class VendorListing:
         identities: dict[str, Identity] = {}
         for row in await list_models(self._find(provider), api):
             name: Any = row.get("name" if api in ("google", "ollama") else "id")
-            if isinstance(name, str):
-                models[name.removeprefix("models/")] = _FACTS_OF[api](row)
-                identities[name.removeprefix("models/")] = _identify(name, row)
+            name = name.removeprefix("models/") if isinstance(name, str) else ""
+            if MODEL_NAME.fullmatch(name):
+                models[name] = _FACTS_OF[api](row)
+                identities[name] = _identify(api, name, row)
         said_by = FactSource(what, url, today)
         return Reading(LISTING, said_by, models, names_models=api in _NAMES_MODELS, dated=True, identities=identities)
+
+    async def resolve(self, provider: str, name: str) -> str | None:
+        """The model that a name means which the listing lacks; None where the vendor does not know it, or tells nobody.
+
+        Raises ProviderError, and MissingCredentialError where there is no key.
+        """
+        from llmring.providers.control.listing import find_model
+
+        if provider != "anthropic":
+            return None
+        found = await find_model(self._find(provider), name)
+        return found if found is not None and MODEL_NAME.fullmatch(found) else None
 
 
 def _openai(row: Mapping[str, Any]) -> dict[str, FactValue]:
@@ -118,15 +137,57 @@ def _ollama(row: Mapping[str, Any]) -> dict[str, FactValue]:
     return facts
 
 
+def _openrouter(row: Mapping[str, Any]) -> dict[str, FactValue]:
+    """Fields: https://openrouter.ai/docs/models (2026-11-21). Whether an end may still be put off, it does not say."""
+    facts: dict[str, FactValue] = {}
+    put(facts, "retires", row.get("expiration_date"))
+    put(facts, "context_window", row.get("context_length"))
+    put(facts, "max_output", _table(row.get("top_provider")).get("max_completion_tokens"))
+    architecture = _table(row.get("architecture"))
+    put(facts, "category", "chat" if "text" in _list(architecture.get("output_modalities")) else None)
+    taken, said = _list(architecture.get("input_modalities")), _list(row.get("supported_parameters"))
+    for listed, theirs, ours in (
+        (taken, "image", "vision"),
+        (taken, "file", "pdf"),
+        (taken, "audio", "audio"),
+        (taken, "video", "video"),
+        (said, "tools", "tools"),
+        (said, "tool_choice", "tool_choice"),
+        (said, "structured_outputs", "json_schema"),
+        (said, "reasoning", "reasoning"),
+    ):
+        if listed:  # of an empty list nothing follows
+            put(facts, f"caps.{ours}", theirs in listed)
+    prices = _table(row.get("pricing"))
+    for theirs, ours in (
+        ("prompt", "input"),
+        ("completion", "output"),
+        ("input_cache_read", "cache_read"),
+        ("input_cache_write", "cache_write"),
+    ):
+        put_price(facts, f"price.{ours}", _per_million(prices.get(theirs)))
+    target = _table(row.get("alias_target")).get("slug")
+    if target is not None:
+        put(facts, "pin", "pointer")
+        put(facts, "points_to", target)
+    return facts
+
+
+def _per_million(price: Any) -> Decimal | None:
+    """From USD per token; of a router's "-1", whose price is that of the model it picks, nothing."""
+    return Decimal(price) * 1_000_000 if isinstance(price, str) and _TOKEN_PRICE.fullmatch(price) else None
+
+
 _FACTS_OF: Final[Mapping[ListingAPI, Callable[[Mapping[str, Any]], dict[str, FactValue]]]] = {
     "openai": _openai,
     "anthropic": _anthropic,
     "google": _google,
     "ollama": _ollama,
+    "openrouter": _openrouter,
 }
 
 
-def _identify(name: str, row: Mapping[str, Any]) -> Identity:
+def _identify(api: ListingAPI, name: str, row: Mapping[str, Any]) -> Identity:
     """Which model the name is: Ollama's digest, and the day of its release where the vendor tells one."""
     digest, size = row.get("digest"), row.get("size")
     created: Any = row.get("created")
@@ -136,7 +197,8 @@ def _identify(name: str, row: Mapping[str, Any]) -> Identity:
     return Identity(
         digest=f"sha256:{digest}" if isinstance(digest, str) and _DIGEST.fullmatch(digest) else None,
         # The SDK leaves out `remote_host`. Names that are served elsewhere end so: https://docs.ollama.com/cloud (2026-11-21)
-        remote=name.endswith(("-cloud", ":cloud")) or (isinstance(size, int) and size < _STUB_BYTES),
+        remote=api == "ollama"
+        and (name.endswith(("-cloud", ":cloud")) or (isinstance(size, int) and size < _STUB_BYTES)),
         created=bool(row.get("parent_model")),
         released=day if isinstance(day := _day(released), str) and is_date(day) else None,
     )
@@ -144,6 +206,10 @@ def _identify(name: str, row: Mapping[str, Any]) -> Identity:
 
 def _table(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _supported(value: Any) -> Any:

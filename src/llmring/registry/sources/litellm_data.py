@@ -14,8 +14,7 @@ import orjson
 
 from llmring.exceptions import RegistryError
 from llmring.registry.parse import FactSource, FactValue
-from llmring.registry.sources.base import LITELLM, Reading, put
-from llmring.registry.sources.genai_prices import put_price
+from llmring.registry.sources.base import LITELLM, Reading, put, put_price
 from llmring.registry.sources.package_index import PackageIndex
 from llmring.regular_file import read_regular_file
 

@@ -31,6 +31,17 @@ def load_sources() -> list[Source]:
     return sources
 
 
+def find_source(key: str) -> Source | None:
+    """The source that a manifest names as `plugin-NAME`; None where no package gives it. Raises RegistryError for a broken one."""
+    for plugin in find_plugins(FACT_SOURCES):
+        if key == f"{PLUGGED}{plugin.name}":
+            try:
+                return load_source(plugin)
+            except PluginError as error:
+                raise RegistryError(str(error)) from None
+    return None
+
+
 def load_source(plugin: Plugin) -> Source:
     """Raises PluginError for what cannot be loaded, and for what is no source."""
     given: Any = plugin.load()
@@ -70,7 +81,8 @@ class _PluggedSource:
             for name, given in cast("Mapping[object, Any]", reading.models).items()
             if isinstance(name, str) and MODEL_NAME.fullmatch(name) and (facts := _read_facts(given))
         }
-        return Reading(self.key, reading.said_by, models, reading.names_models, reading.dated)
+        since = {name: day for name, day in reading.since.items() if name in models and is_date(day)}
+        return Reading(self.key, reading.said_by, models, reading.names_models, reading.dated, since=since)
 
 
 def _is_sound(said_by: object) -> bool:
