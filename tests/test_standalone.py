@@ -236,6 +236,7 @@ async def test_a_standalone_provider_serves_a_ring_under_a_name_of_its_own(
         with pytest.raises(Exception, match="Incorrect API key") as caught:
             await ring.chat("work:gpt-x", "Hi")
         assert KEY not in str(caught.value)
+        ring.restore("work")  # as after its minute of rest
         response = await ring.chat("work:gpt-x", "Hi")
         assert (response.provider, response.content) == ("work", "fine")
         assert ring.get_provider("work") is work

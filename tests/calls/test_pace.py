@@ -21,7 +21,7 @@ def test_lines_count_from_when_the_answer_was_asked_for() -> None:
     pace.check(now=101.0)
     assert not pace.in_doubt
     pace.add(EVENT, WORD)
-    with pytest.raises(ResponseTooLargeError, match=r"50002 lines in 1\.00 s"):
+    with pytest.raises(ResponseTooLargeError, match=rf"{LINES_AHEAD + LINES_PER_S + 2} lines in 1\.00 s"):
         pace.check(now=101.0)
     pace.check(now=101.5)
 

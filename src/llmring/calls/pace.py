@@ -17,9 +17,9 @@ from llmring.schemas.events import (
 
 # Who sends without end sends faster than a model writes, and reading it costs some 4 µs a line: no cap that lets the longest answers
 # pass ends it soon. So a stream may have as many lines as its time allows, counted from when it was asked for, and some ahead. An
-# event is two lines; 10,000 events a second are six times the fastest service that was measured, 1,706 tokens a second
+# event is two or three lines; 4,000 events a second are twice what the fastest service that was measured does, 1,706 tokens a second
 # (https://alatirok.com/ai-inference-speed-2026/, 2026-11-21). A proxy that held a whole answer back has waited for it as long.
-LINES_PER_S = 20_000
+LINES_PER_S = 12_000
 LINES_AHEAD = 30_000
 
 # What an answer says is kept until its end. 128,000 tokens of text are some 600,000 characters (guess: 5 a token).

@@ -78,6 +78,7 @@ class Breaker:
         "_random",
         "_window",
         "kept_until",
+        "opened_at",
         "reason",
         "state",
         "until",
@@ -98,9 +99,9 @@ class Breaker:
         self.state = BreakerState.CLOSED
         self.reason = ""
         self.until = -math.inf  # open: when a probe may go
-        self.kept_until = (
-            -math.inf
-        )  # open: what no probe goes before, though nobody else can be asked: the server's own word
+        self.opened_at = -math.inf
+        # Open: what no probe goes before, though nobody else can be asked: the server's own word.
+        self.kept_until = -math.inf
         self._lease_until = -math.inf
         self._openings = 0  # in a row, without a quiet window in between
         self._closed_at = -math.inf
@@ -172,7 +173,7 @@ class Breaker:
         """Opens it for so long, at one failure's word. False where the permit counts for nothing."""
         if permit != self._epoch or self.state is BreakerState.ISOLATED:
             return False
-        self._move_open(now + for_s, for_s, reason)
+        self._move_open(now, for_s, reason)
         self.kept_until = self.until
         return True
 
@@ -205,12 +206,13 @@ class Breaker:
         stays_s *= 1 + policy.jitter * (2 * self._random.random() - 1)
         stays_s = max(stays_s, hint_s or 0.0)
         self._openings += 1
-        self._move_open(now + stays_s, stays_s, reason)
+        self._move_open(now, stays_s, reason)
         self.kept_until = now + (hint_s or 0.0)
 
-    def _move_open(self, until: float, stays_s: float, reason: str) -> None:
+    def _move_open(self, now: float, stays_s: float, reason: str) -> None:
         self._epoch += 1
-        self.until = until
+        self.opened_at = now
+        self.until = now + stays_s
         if self._window is not None:
             self._window.clear()
         self._move(BreakerState.OPEN, reason, stays_s)

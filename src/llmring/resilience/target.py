@@ -174,8 +174,10 @@ class Target:
         if now - self._forced_at < _FORCE_EVERY_S or self.credential.breaker.ready_at(now) > now:
             return False
         resting = [breaker for _, breaker in self.gates() if breaker.ready_at(now) > now]
-        if any(breaker.state is not BreakerState.OPEN or breaker.kept_until > now for breaker in resting):
-            return False
+        for breaker in resting:
+            just_opened = now - breaker.opened_at < _FORCE_EVERY_S
+            if breaker.state is not BreakerState.OPEN or breaker.kept_until > now or just_opened:
+                return False
         if self.quota.paused_until > now:
             return False
         self._forced_at = now

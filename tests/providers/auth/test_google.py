@@ -157,7 +157,7 @@ async def test_the_event_loop_runs_while_a_token_is_fetched_and_the_deadline_wit
 
 
 @pytest.mark.spec("U22")
-async def test_a_refusal_is_typed_says_why_and_is_asked_for_again_at_the_next_call(
+async def test_a_refusal_is_typed_says_why_and_is_not_kept(
     ring: LLMRing, fake_provider: FakeProvider, tokens: FakeProvider
 ) -> None:
     refusal = {"error": "invalid_grant", "error_description": "account not found"}
@@ -170,6 +170,7 @@ async def test_a_refusal_is_typed_says_why_and_is_asked_for_again_at_the_next_ca
     assert "no token from Google for provider vertex_anthropic: invalid_grant: account not found" in str(failures[0])
     assert len({id(failure) for failure in failures}) == 3, "each has an error of its own"
     assert not fake_provider.received
+    ring.restore("vertex_anthropic")  # as after its minute of rest
     await ring.chat(MODEL, "Hi")
     assert bearers(fake_provider) == ["Bearer google-token-1"]
 
