@@ -58,8 +58,8 @@ demo: setup  ## a real small model answers on this machine: streamed, structured
 model: setup  ## a shell with that model beside it: `llmring chat fast "Hello"` answers in it; `exit` ends both
 	@"$(BIN)/python" -m llmring.testing.model_shell
 
-test: setup  ## the whole suite: no network but loopback
-	@"$(BIN)/pytest" $(ARGS)
+test: setup  ## the whole suite, on two cores at once: no network but loopback
+	@"$(BIN)/pytest" --numprocesses=2 --dist=worksteal $(ARGS)
 
 check: setup  ## lint, format, types, layers, lock, generated pages and site; changes nothing
 	@"$(BIN)/ruff" check --extend-exclude .cache,.tools .

@@ -40,4 +40,4 @@ def test_the_demo_streams_structures_and_fails_over_and_writes_nothing(tmp_path:
     assert "lockfile" in streamed
     assert "Book(title=" in structured
     assert "1895" in structured
-    assert "lmstudio:smollm2-135m-instruct, ProviderConnectionError" in failed_over
+    assert "lmstudio:smollm2-135m-instruct, ProviderUnreachableError" in failed_over

@@ -132,7 +132,11 @@ class Odd:
 
 
 @pytest.mark.spec("P13")
-@pytest.mark.parametrize("raw", [None, 3, "usage", {}, {"secret-token": 1}, [1], Broken(), Odd()], ids=repr)
+@pytest.mark.parametrize(
+    "raw",
+    [None, 3, "usage", {}, {"secret-token": 1}, [1], Broken(), Odd()],
+    ids=lambda raw: type(raw).__name__ if type(raw).__module__ == __name__ else repr(raw),
+)
 def test_what_is_no_usage_is_a_typed_error_that_quotes_nothing(raw: object) -> None:
     with pytest.raises(ConfigurationError, match=r"no usage object of any dialect .*response\.usage") as caught:
         ModelInfo("vendor:model").parse_usage(raw)

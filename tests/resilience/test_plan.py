@@ -191,6 +191,10 @@ def test_where_all_rest_one_call_a_second_asks_the_one_that_is_due_first() -> No
     call.fail("one", DOWN, 5)
     call.fail("one", DOWN)  # a failed probe: twice as long
     call.fail("two", DOWN, 5)
+    assert call.plan.next(call.clock.monotonic()) is None, "just shut"
+    call.clock.advance(1)
+    clock, call = call.clock, Call("one", "two", board=call.board)
+    call.clock = call.board.clock = clock
     step = call.plan.next(call.clock.monotonic())
     assert isinstance(step, Route)
     assert step.candidate == "two"

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from tests.wire.matrix import CASES, FEATURES, Cell, Feature, cells, dialects
 
-from llmring import LLMRequest, LLMResponse, LLMRing, exceptions
+from llmring import LLMRequest, LLMResponse, LLMRing, RetryPolicy, exceptions
 from llmring.exceptions import ConfigurationError, ProviderError, StreamInterruptedError
 from llmring.registry.model_info import ModelInfo
 from llmring.testing import Exact, FakeProvider
@@ -42,7 +42,10 @@ def request_of(case: Path) -> LLMRequest:
 
 def a_ring(fake: FakeProvider, dialect: str) -> LLMRing:
     provider = {"base_url": fake.base_url_of(dialect), "dialect": dialect, "auth": "none"}
-    return LLMRing(providers={"under-test": provider}, dotenv=False)
+    # Each cell is one attempt's.
+    return LLMRing(
+        providers={"under-test": provider}, dotenv=False, retry=RetryPolicy(attempts=1, max_rate_limit_wait_s=0)
+    )
 
 
 def test_every_dialect_of_chat_has_every_line_of_the_matrix() -> None:

@@ -38,6 +38,8 @@ class _Talk(logging.Handler):
         self._as_json = as_json
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "llmring.resilience":
+            return  # how gates stand matters to who goes on calling; a command ends with its error
         # Not asked of click's context: a warning may come from another thread.
         _talk("warning", record.getMessage(), self._as_json)
 
