@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from llmring.schemas.usage import Usage
 
 # Of an error, and none of its facts: what it used stands in the record of its attempt.
-_ASIDE = frozenset({"message", "usage", "outdated"})
+_ASIDE = frozenset({"message", "usage", "outdated", "overloaded"})
 
 
 class LLMRingError(Exception):
@@ -301,9 +301,13 @@ class DeadlineExceededError(ProviderTimeoutError):
 
 
 class ProviderResponseError(ProviderError):
-    """The provider answered with an error, or with something that is no answer."""
+    """The provider answered with an error, or with something that is no answer.
+
+    overloaded: whether its code says that it has too much to do, as it does inside a 200; elsewhere the status says so.
+    """
 
     retryable = True
+    overloaded = False
 
 
 class ProviderConnectionError(ProviderResponseError):

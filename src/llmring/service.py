@@ -220,7 +220,8 @@ class LLMRing:
             listener=on_transition,
             random=random,
         )
-        gates, drift = Gates(self._board), DriftCheck()
+        self._gates = gates = Gates(self._board)
+        drift = DriftCheck()
         routes = self._routes
         self._send = build_chain(send_to, gates, list_routes=routes.of_chat, drift=drift, digests=digests)
         self._embed = build_plain_chain(
@@ -614,13 +615,15 @@ class LLMRing:
         self._board.restore(target)
 
     async def close(self) -> None:
-        """Closes every connection and SDK client. Idempotent. What is called afterwards raises ServiceClosedError."""
+        """Closes every connection and SDK client. Idempotent. What is called afterwards raises ServiceClosedError, as does what waits in
+        a line or between attempts."""
         if not self._closed and self._upload_strategy is not None and self._upload_strategy.delete_at_close:
             try:
                 await self.delete_uploaded_files()
             except ProviderError as error:
                 _log.warning("an uploaded file could not be deleted: %s", error)
         self._closed = True
+        self._gates.close()
         await self._uploads.close()
         await self._digests.close()
         for guarded, transport in self._transports.items():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -178,3 +181,58 @@ async def test_what_never_fits_is_refused_and_what_waits_can_be_cancelled() -> N
     await clock.advance_async(33)
     assert second.done()
     assert (limiter.in_flight, limiter.waiting, clock.timers) == (0, 0, 0)
+
+
+@pytest.mark.spec("B01", "B07")
+@pytest.mark.parametrize(("at_once", "every_s"), [(50, 60.5), (20, 20.2), (60, 60.5)])
+async def test_many_requests_at_once_keep_to_what_is_allowed_in_any_minute(at_once: int, every_s: float) -> None:
+    clock = FakeClock()
+    limiter = RateLimiter(RateLimits(requests_per_minute=60), clock=clock)
+    times: list[float] = []
+
+    async def use() -> None:
+        async with limiter.limit(requests=at_once):
+            times.append(clock.monotonic())
+
+    tasks = begin(*(use() for _ in range(6)))
+    for _ in range(500):
+        await clock.advance_async(1)
+    await asyncio.gather(*tasks)
+    assert max(at_once * sum(at <= other <= at + 60 for other in times) for at in times) <= 60
+    assert [later - earlier for earlier, later in pairwise(times)] == pytest.approx([every_s] * 5, abs=0.2)
+
+
+@pytest.mark.spec("B07")
+@pytest.mark.parametrize("amount", [math.nan, -5])
+async def test_what_is_no_amount_is_refused_and_spoils_nothing(amount: float) -> None:
+    clock = FakeClock()
+    limiter = RateLimiter(RateLimits(requests_per_minute=600, tokens_per_minute=100), clock=clock)
+    with pytest.raises(ConfigurationError, match=f"tokens is {amount}"):
+        async with limiter.limit(tokens=amount):
+            pass
+    with pytest.raises(ConfigurationError, match="requests is -1"):
+        async with limiter.limit(requests=-1):
+            pass
+    async with limiter.limit(tokens=100) as use:
+        use.output_tokens = amount
+    (waiting,) = begin(limiter.limit(tokens=100).__aenter__())
+    await clock.advance_async(60)
+    assert not waiting.done()
+    await clock.advance_async(2)
+    assert waiting.done()
+
+
+@pytest.mark.spec("B01", "B07")
+async def test_many_at_once_among_single_ones_keep_to_it_too() -> None:
+    clock = FakeClock()
+    limiter = RateLimiter(RateLimits(requests_per_minute=60), clock=clock)
+    random, taken = Random("batches"), list[tuple[float, int]]()
+
+    async def use(requests: int) -> None:
+        async with limiter.limit(requests=requests):
+            taken.append((clock.monotonic(), requests))
+
+    tasks = begin(*(use(random.choice((1, 1, 1, 1, 7, 20, 45))) for _ in range(150)))
+    while not all(task.done() for task in tasks):
+        await clock.advance_async(random.choice((1, 1, 70)))
+    assert max(sum(n for other, n in taken if at <= other <= at + 60) for at, _ in taken) <= 60

@@ -86,6 +86,9 @@ class SimLoop(asyncio.AbstractEventLoop):
     def get_debug(self) -> bool:
         return False
 
+    def is_closed(self) -> bool:
+        return False
+
     def time(self) -> float:
         return self.at
 

@@ -110,6 +110,21 @@ async def test_three_attempts_with_a_random_part_of_a_pause_that_doubles(
 
 
 @pytest.mark.spec("B10")
+@pytest.mark.parametrize("retry_after", [None, "0", "0.2", "7"])
+async def test_a_call_that_must_not_be_sent_twice_is_sent_once(
+    retry_after: str | None, make_ring: MakeRing, fake_provider: FakeProvider, fake_clock: FakeClock
+) -> None:
+    """As the page says. An attempt alone is not enough: a pause that a server asks for burns none."""
+    fake_provider.script(Fault.status(429, headers={} if retry_after is None else {"retry-after": retry_after}))
+    once = RetryPolicy(attempts=1, attempts_per_call=1, max_rate_limit_wait_s=0)
+    page = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text()
+    assert "sent twice | `RetryPolicy(attempts=1, attempts_per_call=1, max_rate_limit_wait_s=0)`" in page
+    started = fake_clock.monotonic()
+    await attempts_of(make_ring().chat(request(retry=once)), fake_clock)
+    assert (len(fake_provider.received), fake_clock.monotonic() - started) == (1, 0)
+
+
+@pytest.mark.spec("B10")
 @pytest.mark.parametrize(
     ("status", "policy", "most_s"),
     [

@@ -258,6 +258,16 @@ def test_where_all_rests_the_soonest_is_asked_once_a_second() -> None:
     assert asked == 3, "a second after it was shut, and each second from then on"
 
 
+def test_no_word_of_an_overloaded_server_shuts_a_model_for_good() -> None:
+    """A header of 30 years, by mistake or malice, on five replies."""
+    board = Board(FakeClock(), random=random.Random(0))
+    target = board.find("one", None, "m")
+    for _ in range(5):
+        target.quota.in_flight += 1
+        target.leave(target.admit(0), ProviderResponseError("x", status=503, retry_after_s=1e9), 0)
+    assert target.model.until == 3600
+
+
 def test_nobody_is_asked_before_the_time_that_a_server_named() -> None:
     ring = Ring()
     ring.call("one:a", DOWN, times=4)
@@ -357,3 +367,14 @@ def test_names_that_callers_invent_do_not_fill_the_memory() -> None:
     for number in range(4500):
         ring.call(f"one:{number}")
     assert len(ring.board.health().targets) <= 4096
+
+
+@pytest.mark.parametrize("name", ["opnai", "opnai:m", "fast"])
+@pytest.mark.parametrize("move", ["isolate", "restore"])
+def test_a_name_that_is_mistaken_is_told(move: str, name: str) -> None:
+    # Whoever isolates "opnai" in an outage must not believe that something has happened.
+    board = Board(FakeClock(), knows_provider=lambda provider: provider == "openai")
+    with pytest.raises(ConfigurationError, match="names no provider"):
+        board.isolate(name, "down") if move == "isolate" else board.restore(name)
+    board.isolate("openai:m", "down")
+    board.restore("openai")

@@ -443,3 +443,23 @@ async def test_the_callers_own_mistake_is_told_though_the_first_key_rests(
     await ring.chat("one:m", "Hi")
     with pytest.raises(ConfigurationError, match="OpenAIOptions is for"):
         await ring.chat(LLMRequest(model="one:m", messages="Hi", provider_options=OpenAIOptions(store=False)))
+
+
+@pytest.mark.spec("Z03")
+async def test_one_key_under_two_names_is_one_key(
+    make_ring: MakeRing, fake_provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY_B", KEYS["KEY_A"])
+    fake_provider.script(*[Fault.status(401)] * 2)
+    ring = make_ring()
+    with pytest.raises(ProviderAuthenticationError):
+        await ring.chat("one:m", "Hi")
+    assert len(fake_provider.received) == 1
+    monkeypatch.setenv("KEY_B", KEYS["KEY_B"])
+    fake_provider.script(Answer("ok"))
+
+
+def test_a_key_where_the_name_of_its_variable_was_meant_is_not_told() -> None:
+    with pytest.raises(ConfigurationError, match="key_variable") as caught:
+        declare("one", {"base_url": "http://127.0.0.1", "key_variable": "sk-aaaa-0123456789abcdef"}, Trust.CODE)
+    assert "sk-aaaa" not in f"{caught.value} {caught.value.hint}"

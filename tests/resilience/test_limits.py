@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import gc
+import weakref
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,10 @@ from llmring import (
     RateLimits,
     RetryPolicy,
 )
+from llmring.calls.queue import Queue, Turns
+from llmring.clock import SystemClock
 from llmring.resilience.policy import BreakerPolicy
+from llmring.resilience.quota import Quota
 from llmring.testing import FakeClock
 
 # Requests a minute ---------------------------------------------------------------------------------------------------
@@ -524,3 +529,89 @@ async def test_restoring_a_target_lets_those_who_wait_for_it_go() -> None:
         answers[:] = [None, None]
         ring.restore("metered:m")
         assert [one.content for one in await asyncio.gather(*held)] == ["fine", "fine"]
+
+
+# What is left behind --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"limits": RateLimits(requests_per_minute=60, tokens_per_minute=60_000)},
+        {"limits": RateLimits(max_concurrent=5)},
+        {"ring_limits": RateLimits(max_concurrent=5)},
+    ],
+)
+async def test_models_that_are_made_up_do_not_fill_the_memory_where_there_are_limits(
+    limits: dict[str, RateLimits], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmring.resilience.board._MOST_TARGETS", 64)
+    monkeypatch.setattr("llmring.calls.gates._MOST_QUEUES", 64)
+    clock = FakeClock()
+    queues: weakref.WeakSet[Queue] = weakref.WeakSet()
+
+    class Noted(Queue):
+        __slots__ = ("__weakref__",)
+
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            queues.add(self)
+
+    monkeypatch.setattr("llmring.calls.gates.Queue", Noted)
+    async with metered_ring(clock, Metered(clock, latency_s=0), **limits) as ring:
+        for n in range(500):
+            await ring.chat(f"metered:{n}", "Hi")
+            clock.advance(1)
+        assert len(ring.health().targets) <= 64
+        gc.collect()
+        assert len(queues) <= 64 + 1
+
+
+async def test_a_target_whose_quota_is_not_earned_yet_is_remembered_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmring.resilience.board._MOST_TARGETS", 8)
+    clock = FakeClock()
+    provider = Metered(clock, latency_s=0)
+    async with metered_ring(clock, provider, limits={"metered:m": RateLimits(requests_per_minute=1)}) as ring:
+        await ring.chat("metered:m", "Hi")
+        for n in range(50):
+            await ring.chat(f"metered:{n}", "Hi")
+        waiting = asyncio.ensure_future(ring.chat("metered:m", "Hi"))
+        await clock.advance_async(60)
+        assert not waiting.done()
+        await clock.advance_async(1)
+        await waiting
+
+
+def test_a_timer_of_an_event_loop_that_has_ended_keeps_nobody_waiting_on_the_next() -> None:
+    clock = SystemClock()
+    turns = Turns(Quota(RateLimits(requests_per_minute=300)), clock)  # one in 0.2 s, after a burst of 6
+    lines = [Queue(Quota(is_bound=True), clock, turns), Queue(Quota(RateLimits(requests_per_minute=300)), clock)]
+
+    async def throw_away(line: Queue) -> None:
+        for _ in range(6):
+            await line.enter(0)
+        thrown.append(asyncio.ensure_future(line.enter(0)))
+        await asyncio.sleep(0)
+
+    for line in lines:
+        thrown: list[asyncio.Future[Any]] = []
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(throw_away(line))
+        loop.close()
+        asyncio.run(asyncio.wait_for(line.enter(0), 5))
+        for task in thrown:
+            task._log_destroy_pending = False  # pyright: ignore[reportAttributeAccessIssue]: that it is thrown away is what this is about
+        thrown.clear()
+        gc.collect()
+        asyncio.run(asyncio.wait_for(line.enter(0), 5))
+
+
+@pytest.mark.spec("B02")
+@pytest.mark.parametrize("where", ["limits", "ring_limits"])
+async def test_a_provider_that_says_it_used_more_than_anybody_can_shuts_nothing_for_years(where: str) -> None:
+    clock = FakeClock()
+    provider = Metered(clock, latency_s=0, tokens=10**15)
+    limits: dict[str, Any] = {where: RateLimits(tokens_per_minute=60_000)}
+    async with metered_ring(clock, provider, **limits) as ring:
+        await ring.chat("metered:m", "Hi")
+        await run_all(clock, [ring.chat("metered:m", "Hi")], at_most_s=310)

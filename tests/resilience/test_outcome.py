@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from llmring.exceptions import (
     ModelNotFoundError,
     ProviderAuthenticationError,
     ProviderConnectionError,
+    ProviderError,
     ProviderRateLimitError,
     ProviderResponseError,
     ProviderTimeoutError,
@@ -91,3 +94,13 @@ def test_what_says_that_it_will_not_get_better_is_not_asked_again() -> None:
 def test_the_servers_hint_is_kept() -> None:
     assert judge(ProviderResponseError("x", status=503, retry_after_s=7.0)).hint_s == 7
     assert judge(QuotaExhaustedError("x", retry_after_s=3600.0)).hint_s == 3600
+
+
+NONSENSE: list[Any] = [0.0, -1.0, math.nan, math.inf, -math.inf, "5", None]
+
+
+@pytest.mark.parametrize("said", NONSENSE)
+@pytest.mark.parametrize("kind", [ProviderRateLimitError, ProviderResponseError, QuotaExhaustedError])
+def test_what_is_no_time_to_wait_is_no_hint(kind: type[ProviderError], said: Any) -> None:
+    # A provider of somebody else's may write anything there; a pause until NaN would never end, one until yesterday never begin.
+    assert judge(kind("x", retry_after_s=said)).hint_s is None

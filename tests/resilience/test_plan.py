@@ -288,3 +288,22 @@ def test_every_plan_ends_within_its_policy(
         pytest.fail("it goes on for ever")
     assert len(burnt) <= attempts_per_call
     assert all(burnt.count(name) <= attempts for name in names)
+
+
+@pytest.mark.parametrize(("most_s", "asked"), [(0.0, 2), (1.0, 4), (30.0, 62)])
+def test_pauses_that_are_over_before_anybody_looks_do_not_go_on_for_ever(most_s: float, asked: int) -> None:
+    call = Call("one", retry=RetryPolicy(max_rate_limit_wait_s=most_s))
+    verdict = judge(ProviderRateLimitError("slow down", status=429, retry_after_s=1e-6))
+    count = 0
+    while isinstance(route := call.plan.next(call.clock.monotonic()), Route) and count < 1000:
+        call.plan.failed(route, verdict, call.clock.monotonic())
+        count += 1
+    assert count == asked
+
+
+def test_the_thousandth_pause_is_no_longer_than_the_longest() -> None:
+    call = Call("one", retry=RetryPolicy(attempts=5000, attempts_per_call=5000, backoff_cap_s=2.0))
+    (route,) = call.routes
+    route.attempts = 2000
+    call.plan.failed(route, judge(DOWN), 0.0)
+    assert 0 <= route.not_before <= 2

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -215,3 +216,59 @@ def test_what_cannot_work_is_said_before_any_call(url: str, options: dict[str, A
         SharedLimits(url, FAST, **options)
     assert "SharedLimits." in caught.value.message
     assert PASSWORD not in f"{caught.value} {caught.value.hint}"
+
+
+async def test_a_redis_whose_answers_take_longer_than_a_lease_is_no_redis(
+    fake_provider: FakeProvider, redis: RedisServer, tmp_path: Path
+) -> None:
+    told: list[Transition] = []
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay_s: float) -> None:
+        while data := await reader.read(65536):
+            await asyncio.sleep(delay_s)
+            writer.write(data)
+        writer.close()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_unix_connection(redis.url.partition("@")[2])
+        await asyncio.gather(pass_on(reader, back, 0), pass_on(there, writer, 0.1))
+
+    server = await asyncio.start_unix_server(connect, tmp_path / "slow")
+    limits = SharedLimits(f"unix://:{PASSWORD}@{tmp_path}/slow", FAST, lease_s=0.05, timeout_s=5)
+    async with make_ring(fake_provider, limits, told) as ring:
+        await asyncio.wait_for(ring.chat(ask()), 4)
+    server.close()
+    assert [t.new for t in told] == [BreakerState.OPEN]
+    assert "TimeoutError" in told[0].reason
+
+
+async def test_forked_processes_count_as_several(
+    fake_provider: FakeProvider, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with make_ring(fake_provider, SharedLimits(redis.url, FAST, lease_s=0.05)) as ring:
+        for process in (1, 2, 3):
+            # Of this module alone: the package redis looks at it as well.
+            monkeypatch.setattr(
+                "llmring.calls.shared_limits.os", SimpleNamespace(getpid=lambda process=process: process)
+            )
+            health = None
+            for _ in range(100):  # until what was leased before is used up or over
+                await ring.chat(ask())
+                health = ring.health().shared_limits
+                assert health is not None
+                if health.workers == process:
+                    break
+                await asyncio.sleep(0.01)
+            assert health is not None
+            assert health.workers == process
+
+
+async def test_who_waits_when_the_ring_is_closed_is_told_so(fake_provider: FakeProvider, redis: RedisServer) -> None:
+    ring = make_ring(fake_provider, SharedLimits(redis.url, RateLimits(requests_per_minute=60)))
+    await ring.chat(ask())
+    waiting = [asyncio.ensure_future(ring.chat(ask())) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    await ring.close()
+    found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
+    assert {type(one).__name__ for one in found} <= {"ServiceClosedError", "LLMResponse"}
+    assert any(isinstance(one, Exception) for one in found)

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from llmring import (
+    CircuitBreakerError,
     ConfigurationError,
     CustomProvider,
     DeadlineExceededError,
@@ -28,6 +29,7 @@ from llmring import (
     ProviderResponseError,
     ProviderTimeoutError,
     RequestOptions,
+    RetryPolicy,
     ServiceClosedError,
     StreamChunk,
     StreamEventType,
@@ -35,6 +37,7 @@ from llmring import (
     ToolCall,
     Usage,
 )
+from llmring.resilience.policy import BreakerPolicy
 from llmring.schemas.usage import Citation
 from llmring.testing import Answer, FakeClock, FakeProvider, Fault
 
@@ -629,3 +632,22 @@ async def test_one_that_fails_to_close_keeps_no_other_open(
         await ring.close()
     assert last.closed == 1
     assert "own" in caplog.text or "scripted" in caplog.text
+
+
+@pytest.mark.spec("A22")
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "plain"])
+async def test_a_breaker_of_the_providers_own_is_an_attempt_that_failed(stream: bool, make_ring: MakeRing) -> None:
+    # As of a ring within the provider. Passed on as it is, it would look as if nobody had been asked, and be asked for ever.
+    shut = CircuitBreakerError("not asked: its model rests", retry_after_s=3.0)
+    own = Scripted(fails(shut), items=[shut])
+    ring = make_ring(
+        providers={"own": own},
+        retry=RetryPolicy(attempts=3, backoff_s=0.0, max_rate_limit_wait_s=0),
+        breaker=BreakerPolicy(min_calls=1000, consecutive_failures=1000),
+    )
+    with pytest.raises(ProviderResponseError, match="its model rests") as caught:
+        await (collect(ring) if stream else ring.chat("own:m", "Hi"))
+    assert caught.value.__cause__ is shut
+    assert caught.value.retry_after_s == 3
+    assert len(own.requests) == 1  # 3 s are longer than it may wait
+    assert [attempt.error for attempt in caught.value.attempts] == ["ProviderResponseError"]

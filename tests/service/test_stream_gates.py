@@ -95,8 +95,38 @@ async def by_aclose_before_the_first_content(ring: LLMRing, fake: FakeProvider, 
     reader = asyncio.create_task(anext(stream))
     await fake.wait_held()
     await stream.aclose()
-    fake.release()
     with pytest.raises(StreamInterruptedError):
+        await reader
+    assert not reader.cancelling()
+    await fake.wait_disconnected()
+
+
+async def by_aclose_in_a_line(ring: LLMRing, fake: FakeProvider, clock: FakeClock) -> None:
+    await read_one(ring)
+    fake.received.clear()
+    fake.script(Fault.status(429, headers={"retry-after": "20"}), model="m1")
+    stream = ring.chat_stream(LLMRequest(model="fast", messages="Hi", retry=RetryPolicy()))
+    reader = asyncio.create_task(anext(stream))
+    while not fake.received or target_of(ring).in_flight:
+        await asyncio.sleep(0)
+    await clock.run_until_idle()
+    await stream.aclose()
+    with pytest.raises(StreamInterruptedError):
+        await reader
+    clock.advance(30)
+    await clock.run_until_idle()
+    assert len(fake.received) == 1  # what has been closed is not asked again
+    ring.restore("one")
+
+
+async def by_a_cancellation_and_aclose_at_once(ring: LLMRing, fake: FakeProvider, clock: FakeClock) -> None:
+    fake.script(Fault.hang())
+    stream = ring.chat_stream("fast", "Hi")
+    reader = asyncio.create_task(anext(stream))
+    await fake.wait_held()
+    reader.cancel()
+    await stream.aclose()
+    with pytest.raises(asyncio.CancelledError):  # the caller's own wins
         await reader
 
 
@@ -221,6 +251,8 @@ NEUTRAL: list[End] = [
     by_aclose,
     by_aclose_while_another_task_waits,
     by_aclose_before_the_first_content,
+    by_aclose_in_a_line,
+    by_a_cancellation_and_aclose_at_once,
     by_cancelling,
     by_cancelling_before_the_first_content,
     by_losing_its_last_reference,

@@ -41,7 +41,7 @@ def build_chain(
     """
     send_to = exchange if drift is None else with_pin(exchange, drift, digests)
     send_to = gates.guard(send_to)
-    send = with_recovery(send_to, gates.board, list_routes, hedge_chat(gates.board))
+    send = with_recovery(send_to, gates, list_routes, hedge_chat(gates.board))
     return with_deadline(send)
     # a response cache wraps everything: a hit asks nobody.
 
@@ -67,7 +67,7 @@ def build_plain_chain(
             check(call, reply)
         return reply
 
-    return with_recovery(gates.guard_plain(send_pinned), gates.board, list_routes)
+    return with_recovery(gates.guard_plain(send_pinned), gates, list_routes)
 
 
 def build_direct_chain(exchange: SendTo) -> Send:

@@ -17,6 +17,7 @@ from llmring.calls.exchange import Exchange
 from llmring.calls.source import LAST_BYTES_S, interruption, say_who
 from llmring.clock import Clock
 from llmring.exceptions import (
+    CircuitBreakerError,
     LLMRingError,
     NotSupportedError,
     ProviderConnectionError,
@@ -81,7 +82,7 @@ class CustomExchange:
         except TimeoutError:
             error = clock.error()
         except ProviderError as caught:
-            error = caught
+            error = _as_an_answer(caught)
         say_who(error, candidate, self._scrubber)
         raise error
 
@@ -103,7 +104,7 @@ class CustomExchange:
         except TimeoutError:
             error = clock.error()
         except ProviderError as caught:
-            error = caught
+            error = _as_an_answer(caught)
         say_who(error, candidate, self._scrubber)
         raise error
 
@@ -184,6 +185,15 @@ def _foreign(error: Exception) -> ProviderError | NotSupportedError:
             return ProviderConnectionError(what, hint=hint)
         case _:
             return ProviderResponseError(what, hint=hint)
+
+
+def _as_an_answer(error: ProviderError) -> ProviderError:
+    """A breaker of the provider's own, perhaps of a ring within it, is none of ours: it has been asked, and that is an attempt."""
+    if not isinstance(error, CircuitBreakerError):
+        return error
+    told = ProviderResponseError(error.message, code=error.code, retry_after_s=error.retry_after_s, hint=error.hint)
+    told.__cause__ = error
+    return told
 
 
 async def _produce(

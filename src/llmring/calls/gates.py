@@ -4,24 +4,37 @@ it may, and each that went reports once how it ended, however it ended.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from llmring.calls.answer import estimate_prompt_tokens
 from llmring.calls.call import Call, PlainCall, PlainReply, PoolCall, Reply, SendTo
 from llmring.calls.queue import Queue, Turns
-from llmring.exceptions import CircuitBreakerError, ProviderError, ProviderRateLimitError, ProviderUnreachableError
+from llmring.exceptions import (
+    CircuitBreakerError,
+    ProviderError,
+    ProviderRateLimitError,
+    ProviderUnreachableError,
+    ServiceClosedError,
+)
 from llmring.resilience.board import Board
 from llmring.resilience.breaker import BreakerState, Scope, Transition
 from llmring.resilience.deadline import deadline_passed
 from llmring.resilience.lease import SharedQuota
+from llmring.resilience.quota import Quota
 from llmring.resilience.target import Permit, Refusal, Target
 from llmring.resolver import Candidate
 from llmring.schemas.events import Event, UsageReported
 from llmring.wire.rate_headers import find_used_up, read_limits
 
 T = TypeVar("T")
+
+# As many targets as a board keeps: those that it forgets have lines here.
+_MOST_QUEUES: Final = 4096
+# What one call is believed to have used, in minutes of its limit: a server that reports nonsense must not shut a target for years. Guess.
+_MOST_MINUTES: Final = 5.0
 
 
 class Gates:
@@ -32,7 +45,33 @@ class Gates:
         self._clock = board.clock
         self._queues: dict[Target, Queue] = {}  # of targets that had somebody wait
         self._turns = None if board.quota is None else Turns(board.quota, self._clock)
+        self._backoffs: set[asyncio.Future[None]] = set()
+        self._closed = False
         board.moved_by_hand = self._look_at_lines
+
+    async def sleep(self, seconds: float) -> None:
+        """A wait between two attempts. Raises ServiceClosedError where the ring is closed meanwhile."""
+        if self._closed:
+            raise _ring_closed()
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self._clock.call_at(
+            self._clock.monotonic() + seconds, lambda: None if woken.done() else woken.set_result(None)
+        )
+        self._backoffs.add(woken)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            self._backoffs.discard(woken)
+
+    def close(self) -> None:
+        """Ends every wait, in lines and between attempts, with ServiceClosedError. Idempotent."""
+        self._closed = True
+        for woken in self._backoffs:
+            if not woken.done() and not woken.get_loop().is_closed():
+                woken.set_exception(_ring_closed())
+        for queue in list(self._queues.values()):
+            queue.close(_ring_closed)
 
     def guard(self, send_to: SendTo) -> SendTo:
         """A function like the one given, which raises CircuitBreakerError instead of asking a target that rests."""
@@ -104,8 +143,12 @@ class Gates:
         DeadlineExceededError."""
         self._check(target)
         self._check_size(target, tokens)
+        if self._closed:
+            raise _ring_closed()
         queue = self._queues.get(target)
         if queue is None:
+            if len(self._queues) >= _MOST_QUEUES:
+                self._drop_idle()
             queue = self._queues[target] = Queue(target.quota, self._clock, self._turns)
             if isinstance(target.quota, SharedQuota):
                 target.quota.watch(queue.changed)
@@ -137,6 +180,10 @@ class Gates:
             if refusal.scope is not Scope.QUOTA or has_siblings:
                 raise refused(target, refusal, now)
             again = True
+
+    def _drop_idle(self) -> None:
+        """Lines where nobody stands, and nobody holds a place that may come back."""
+        self._queues = {t: queue for t, queue in self._queues.items() if len(queue) or t.quota.in_flight}
 
     def _look_at_lines(self) -> None:
         """A gate may have moved: before one that is shut, nobody stands in line who could go elsewhere."""
@@ -194,7 +241,7 @@ class Gates:
         place = permit.place
         if place is not None and used_tokens is None and error is not None and _cost_nothing(error):
             used_tokens, place.estimate = 0.0, 0.0  # which says nothing of estimates
-        target.leave(permit, error, now, used_tokens)
+        target.leave(permit, error, now, _believed(quota, used_tokens))
         if quota.paused_until > paused_until:
             self._tell_pause(target, now)
         if self._queues:
@@ -210,7 +257,7 @@ class Gates:
                     del self._queues[target]
         together = self.board.quota
         if place is not None and together is not None and self._turns is not None:
-            together.settle(place.reserved_together, used_tokens, now, place.estimate)
+            together.settle(place.reserved_together, _believed(together, used_tokens), now, place.estimate)
             self._turns.wake()
 
     def _tell_pause(self, target: Target, now: float) -> None:
@@ -229,6 +276,10 @@ class Gates:
         )
 
 
+def _ring_closed() -> ServiceClosedError:
+    return ServiceClosedError("this LLMRing was closed while the call waited for its turn")
+
+
 def estimate_call_tokens(call: Call) -> int:
     """In and out, before it is sent: a token per four bytes, and what the answer may come to at most; half a thousand where nothing
     says so. What was used settles it."""
@@ -240,6 +291,11 @@ def _cost_nothing(error: BaseException) -> bool:
     return isinstance(error, ProviderUnreachableError) or (
         isinstance(error, ProviderError) and error.status is not None and 400 <= error.status < 500
     )
+
+
+def _believed(quota: Quota, used_tokens: float | None) -> float | None:
+    most = quota.tokens_per_minute
+    return used_tokens if used_tokens is None or most is None else min(max(0.0, used_tokens), _MOST_MINUTES * most)
 
 
 def _used(events: Sequence[Event]) -> int | None:

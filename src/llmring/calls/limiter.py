@@ -114,12 +114,15 @@ class RateLimiter:
     async def limit(self, tokens: float = 0, requests: int = 1) -> AsyncGenerator[LimitedUse]:
         """`async with limiter.limit(120) as use: …; use.output_tokens = 800`. tokens: what goes in, known before.
 
-        What came out is debited at the end, however that comes. Raises ProviderRateLimitError for what never fits.
+        What came out is debited at the end, however that comes. Raises ProviderRateLimitError for what never fits, and
+        ConfigurationError for less than nothing.
         """
         for name, asked, most in (
             ("tokens", tokens, self.limits.tokens_per_minute),
             ("requests", requests, self.limits.requests_per_minute),
         ):
+            if not asked >= 0:
+                raise ConfigurationError(f"RateLimiter.limit: {name} is {asked!r}", hint="a number, 0 or more")
             if most is not None and asked > most:
                 raise ProviderRateLimitError(
                     f"limit({name}={asked:g}): {name}_per_minute is {most:g}: it would never be let through",
@@ -132,5 +135,7 @@ class RateLimiter:
         try:
             yield use
         finally:
-            self._quota.settle(place.reserved, tokens + use.output_tokens, self._clock.monotonic())
+            # What is no amount would spoil the count for everybody after it: then what was known before counts.
+            came_out = use.output_tokens if 0 <= use.output_tokens < math.inf else 0.0
+            self._quota.settle(place.reserved, tokens + came_out, self._clock.monotonic())
             self._queue.wake()

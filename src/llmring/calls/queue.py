@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count, takewhile
 from typing import Final, Protocol
@@ -60,6 +61,7 @@ class Queue:
         "_quota",
         "_timer",
         "_timer_at",
+        "_timer_loop",
         "_turns",
         "_waiters",
         "paused_s",
@@ -75,6 +77,7 @@ class Queue:
         self._numbers = count()
         self._timer: Timer | None = None
         self._timer_at = math.inf
+        self._timer_loop: asyncio.AbstractEventLoop | None = None
         self._pause_known = quota.paused_until
         self.paused_s = 0.0  # how long servers' pauses were altogether, up to the end of the last one
 
@@ -157,13 +160,21 @@ class Queue:
         """Nobody is let in for now: those who may go elsewhere do."""
         stay: deque[_Waiter] = deque()
         for waiter in self._waiters:
-            if waiter.place.done():
+            if _has_gone(waiter):
                 continue
             if waiter.leaves_on_pause or self.paused_s > waiter.most_paused_s:
                 waiter.place.set_result(None)
             else:
                 stay.append(waiter)
         self._waiters = stay
+        self._plan()
+
+    def close(self, error: Callable[[], Exception]) -> None:
+        """Nobody will be let in any more: each of those who wait gets an error of its own."""
+        for waiter in self._waiters:
+            if not _has_gone(waiter):
+                waiter.place.set_exception(error())
+        self._waiters.clear()
         self._plan()
 
     def changed(self) -> None:
@@ -208,20 +219,22 @@ class Queue:
 
     def _sweep_front(self) -> None:
         waiters = self._waiters
-        while waiters and waiters[0].place.done():
+        while waiters and _has_gone(waiters[0]):
             waiters.popleft()
 
     def _end_late(self, now: float) -> None:
         while self._deadlines and (self._deadlines[0][0] <= now or self._deadlines[0][2].place.done()):
-            place = heappop(self._deadlines)[2].place
-            if not place.done():
-                place.set_exception(TimeoutError())
+            waiter = heappop(self._deadlines)[2]
+            if not _has_gone(waiter):
+                waiter.place.set_exception(TimeoutError())
 
     def _set_timer(self, when: float) -> None:
         if self._deadlines and self._waiters:
             when = min(when, self._deadlines[0][0])
-        if when == self._timer_at:
+        loop = None if when == math.inf else asyncio.get_running_loop()
+        if when == self._timer_at and loop is self._timer_loop:  # a timer of a loop that has ended never rings
             return
+        self._timer_loop = loop
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if when == math.inf else self._clock.call_at(when, self._ring)
@@ -234,6 +247,8 @@ class Queue:
     def _let_go(self, waiter: _Waiter) -> None:
         """It was cancelled, perhaps in the very moment that its turn came; or its deadline passed."""
         place = waiter.place
+        if place.get_loop().is_closed():
+            return  # nothing can be done on it; whoever comes on another one finds this waiter gone
         if not place.done():
             place.cancel()  # nobody asked for it: the call itself was thrown away, with its event loop
         elif not place.cancelled() and place.exception() is None:
@@ -248,10 +263,15 @@ class Queue:
         self._plan()
 
 
+def _has_gone(waiter: _Waiter) -> bool:
+    """Whether it waits no more: it has been told, or was thrown away with its event loop, and can be told nothing."""
+    return waiter.place.done() or waiter.place.get_loop().is_closed()
+
+
 class Turns:
     """What all lines of a ring go through together: whoever is first in each gets a turn, one line after the other."""
 
-    __slots__ = ("_called", "_clock", "_lines", "_timer", "_timer_at", "quota")
+    __slots__ = ("_called", "_clock", "_lines", "_timer", "_timer_at", "_timer_loop", "quota")
 
     def __init__(self, quota: Allowance, clock: Clock) -> None:
         self.quota = quota
@@ -260,6 +280,7 @@ class Turns:
         self._called: Queue | None = None
         self._timer: Timer | None = None
         self._timer_at = math.inf
+        self._timer_loop: asyncio.AbstractEventLoop | None = None
 
     def may_go(self, line: Queue, tokens: float, requests: int, now: float) -> bool:
         """Whether the first of this line may go now. If not, the line waits for its turn, and is woken then."""
@@ -298,8 +319,10 @@ class Turns:
         return self.quota.ready_at(tokens, requests) <= now and self.quota.has_room()
 
     def _set_timer(self, when: float) -> None:
-        if when == self._timer_at:
+        loop = None if when == math.inf else asyncio.get_running_loop()
+        if when == self._timer_at and loop is self._timer_loop:
             return
+        self._timer_loop = loop
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if when == math.inf else self._clock.call_at(when, self._ring)

@@ -8,10 +8,9 @@ from typing import Generic, TypeVar
 
 from llmring.calls.attempts import note_attempt, note_called_off
 from llmring.calls.call import PoolCall
-from llmring.calls.gates import refused
+from llmring.calls.gates import Gates, refused
 from llmring.calls.hedging import Hedging, Race
 from llmring.exceptions import CircuitBreakerError, LLMRingError
-from llmring.resilience.board import Board
 from llmring.resilience.deadline import deadline_passed
 from llmring.resilience.fallback import most_useful, moves_on, with_attempts
 from llmring.resilience.outcome import judge
@@ -26,7 +25,7 @@ AnyReply = TypeVar("AnyReply")
 
 def with_recovery(
     send_to: Callable[[AnyCall, Candidate], Awaitable[AnyReply]],
-    board: Board,
+    gates: Gates,
     list_routes: Callable[[AnyCall], tuple[Candidate, ...]],
     hedging: Hedging[AnyCall, AnyReply] | None = None,
 ) -> Callable[[AnyCall], Awaitable[AnyReply]]:
@@ -35,6 +34,7 @@ def with_recovery(
 
     list_routes: the call's candidates, one for each key of their providers, in the order to try. hedging: for calls whose policy wants it.
     """
+    board = gates.board
     clock = board.clock
 
     async def send_with_recovery(call: AnyCall) -> AnyReply:
@@ -43,7 +43,7 @@ def with_recovery(
         candidates = list_routes(call)
         call.has_siblings = len(candidates) > 1
         if call.restarts or (hedging is not None and (call.retry or board.retry).hedge):
-            recovery = _Recovery(call, candidates, send_to, board, hedging)
+            recovery = _Recovery(call, candidates, send_to, gates, hedging)
             reply = await recovery.run()
             if call.restarts:
                 call.restart = recovery.restart
@@ -57,10 +57,10 @@ def with_recovery(
             try:
                 return await send_to(call, first)
             except LLMRingError as error:
-                recovery = _Recovery(call, candidates, send_to, board)
+                recovery = _Recovery(call, candidates, send_to, gates)
                 if recovery.note_first(error, now):
                     raise
-        return await (recovery or _Recovery(call, candidates, send_to, board)).run()
+        return await (recovery or _Recovery(call, candidates, send_to, gates)).run()
 
     return send_with_recovery
 
@@ -77,10 +77,12 @@ class _Recovery(Generic[AnyCall, AnyReply]):
         call: AnyCall,
         candidates: tuple[Candidate, ...],
         send_to: Callable[[AnyCall, Candidate], Awaitable[AnyReply]],
-        board: Board,
+        gates: Gates,
         hedging: Hedging[AnyCall, AnyReply] | None = None,
     ) -> None:
+        board = gates.board
         self._call = call
+        self._sleep = gates.sleep
         self._hedging = hedging
         self._policy = call.retry or board.retry
         self._asked: tuple[Route[Candidate], float] | None = None  # who answered, and when it was asked
@@ -121,7 +123,7 @@ class _Recovery(Generic[AnyCall, AnyReply]):
             if step is None:
                 raise with_attempts(most_useful(self._errors), self._call.attempts)
             if not isinstance(step, Route):
-                await self._clock.sleep(step - now)
+                await self._sleep(step - now)
                 continue
             try:
                 return await self._ask(step, now)

@@ -95,11 +95,13 @@ class Routes:
             if keys is None:
                 routes.append(candidate)
                 continue
-            here = [
-                (key, made)
-                for key, made in zip(keys, self._with_each(candidate, keys), strict=True)
-                if env.get(key.variable, self._environ) is not None
-            ]
+            values: set[str | None] = {None}  # one key under two names has one account's limits, and is refused once
+            here: list[tuple[ProviderKey, Candidate]] = []
+            for key, made in zip(keys, self._with_each(candidate, keys), strict=True):
+                value = env.get(key.variable, self._environ)
+                if value not in values:
+                    values.add(value)
+                    here.append((key, made))
             if not here:
                 routes.append(candidate)  # whose attempt tells which variables to set
                 continue

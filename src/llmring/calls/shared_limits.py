@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import os
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
@@ -36,7 +37,8 @@ class SharedLimits:
     no API key.
     workers: how many processes there are at least: by that a limit is divided where Redis was never reached; later, by how many were
     last seen. lease_s (seconds): how long a slice is good; longer asks less often, and leaves more of a limit unused when a process
-    dies. timeout_s (seconds): how long a call waits for Redis, once, before the process goes on alone. namespace: what keys begin with.
+    dies. timeout_s (seconds): how long a call waits for Redis, once, before the process goes on alone; it does as well where an
+    answer takes as long as a lease. namespace: what keys begin with.
 
     Raises ConfigurationError, where the package redis is missing too.
     """
@@ -150,6 +152,9 @@ class LimitSharing:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for quota in list(self._quotas):  # nobody answers any more: whoever still comes must not wait for that
+            quota.go_alone()
+            quota.tell_change()
         client, self._client, self._script = self._client, None, None
         if client is not None and self._loop is asyncio.get_running_loop():
             try:
@@ -178,6 +183,8 @@ class LimitSharing:
                 try:
                     reply = await alarm.wait(self._call(quota, wish), asked_at + self._shared.timeout_s)
                     granted = read_reply(reply)
+                    if self._clock.monotonic() - asked_at >= self._shared.lease_s:
+                        raise TimeoutError  # what it grants is over by now, and so would be the next
                 except Exception as error:  # whatever the package raises: no call waits for Redis twice
                     self._go_alone(error)
                     return
@@ -200,9 +207,11 @@ class LimitSharing:
             self._client = self._shared.connect()
             self._script = self._client.register_script(SCRIPT)
         name = self._name(quota)
+        # Processes that were forked from one share its name, and count as several.
+        worker = f"{self._worker}.{os.getpid()}"
         return await self._script(
             keys=[name, f"{name}:workers"],
-            args=write_arguments(self._worker, wish, quota.rates(), self._shared.lease_s / 2),
+            args=write_arguments(worker, wish, quota.rates(), self._shared.lease_s / 2),
         )
 
     def _name(self, quota: SharedQuota) -> str:

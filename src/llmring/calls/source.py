@@ -11,6 +11,7 @@ from llmring.exceptions import (
     DeadlineExceededError,
     LLMRingError,
     ProviderError,
+    ProviderResponseError,
     StreamInterruptedError,
 )
 from llmring.resilience.deadline import ReplyClock
@@ -128,11 +129,15 @@ def interruption(cause: ProviderError) -> ProviderError:
     """Content has reached the caller: whatever the cause, what is left is an interrupted stream."""
     if isinstance(cause, (StreamInterruptedError, DeadlineExceededError)):
         return cause
-    return StreamInterruptedError(
+    error = StreamInterruptedError(
         f"the stream ended early: {cause.message}",
         status=cause.status,
         code=cause.code,
         request_id=cause.request_id,
         retry_after_s=cause.retry_after_s,
         hint=cause.hint,
+        retryable=cause.retryable,
     )
+    if isinstance(cause, ProviderResponseError) and cause.overloaded:
+        error.overloaded = True
+    return error

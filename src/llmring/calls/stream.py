@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from types import AsyncGeneratorType, TracebackType
 from typing import Any, cast
 
@@ -21,12 +22,45 @@ class _State:
     left behind ends when its last reference goes, not when garbage is collected.
     """
 
-    __slots__ = ("ended", "response", "source")
+    __slots__ = ("_is_cut", "_reader", "ended", "response", "source")
 
     def __init__(self) -> None:
         self.source: EventSource | None = None
         self.response: LLMResponse | None = None
         self.ended = False
+        self._reader: asyncio.Task[Any] | None = None  # while it waits for a reply to begin
+        self._is_cut = False  # whether `end` has cancelled that
+
+    async def begin(self, beginning: Awaitable[Reply]) -> Reply:
+        """The reply. Raises StreamInterruptedError where its holder ends it meanwhile; a cancellation from outside wins over that."""
+        reader = asyncio.current_task()
+        assert reader is not None
+        cancelling = reader.cancelling()
+        self._reader = reader
+        try:
+            return await beginning
+        except asyncio.CancelledError:
+            # Not swallowed: somebody else's is passed on, and the one that `end` made is taken back. As in `Alarm`.
+            if not self._take_back(reader) or reader.cancelling() > cancelling:
+                raise
+        finally:
+            self._reader = None
+            self._take_back(reader)
+        raise StreamInterruptedError("the stream was closed while it was beginning")
+
+    def end(self) -> None:
+        """Ends what another task waits for."""
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader, self._is_cut = None, True
+        elif self.source is not None:
+            self.source.close()
+
+    def _take_back(self, reader: asyncio.Task[Any]) -> bool:
+        is_cut, self._is_cut = self._is_cut, False
+        if is_cut:
+            reader.uncancel()
+        return is_cut
 
 
 class ChatStream:
@@ -63,8 +97,7 @@ class ChatStream:
         then gets StreamInterruptedError."""
         self._state.ended = True
         if self._chunks.ag_running:
-            if self._state.source is not None:
-                self._state.source.close()
+            self._state.end()
             return
         await self._chunks.aclose()
 
@@ -81,7 +114,7 @@ async def _run(
     state: _State, call: Call, send: Send, clock: Clock, finished: Callable[[LLMResponse], None] | None
 ) -> AsyncGenerator[StreamChunk, None]:
     call.started = clock.monotonic()
-    reply = await send(call)
+    reply = await state.begin(send(call))
     hide_thinking = call.request.hide_thinking
     notice: StreamChunk | None = None
     while True:
@@ -132,7 +165,7 @@ async def _run(
         if broken is None:
             break
         try:
-            reply = await _begin_anew(call, broken)
+            reply = await state.begin(_begin_anew(call, broken))
             notice = _restart_notice(reply, broken, clock.now())
         except BaseException:
             call.restart = None

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
 from llmring.clock import Clock
-from llmring.exceptions import LLMRingError
+from llmring.exceptions import LLMRingError, ServiceClosedError
 from llmring.resilience.deadline import deadline_passed
 from llmring.transport.alarm import Alarm
 
@@ -27,13 +27,21 @@ class Together(Generic[T]):
         task = self._running.get(place)
         if task is None:
             task = self._running[place] = asyncio.create_task(work())
-            task.add_done_callback(lambda _: self._running.pop(place, None))
+            task.add_done_callback(lambda done: self._end(place, done))
+        # Not by awaiting it: the caller who happened to be first may go, and close() may cancel it under who waits.
+        await asyncio.wait((task,))
+        if task.cancelled():
+            raise ServiceClosedError("closed while the call waited for something that many calls want")
         try:
-            # Shielded: the caller who happened to be first may go, and others still wait.
-            return await asyncio.shield(task)
+            return task.result()
         except LLMRingError as error:
             own = copy.copy(error)
         raise own  # out here it drags nothing along that the work's error had seen
+
+    def _end(self, place: tuple[int, Hashable], task: asyncio.Task[T]) -> None:
+        self._running.pop(place, None)
+        if not task.cancelled():
+            task.exception()  # told to those who wait; where nobody does any more, it is no news either
 
     async def close(self) -> None:
         """Ends what is under way on this loop."""

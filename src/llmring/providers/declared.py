@@ -229,7 +229,9 @@ def _make_row(
     if options.auth is not None and not _AUTH.fullmatch(options.auth):
         raise ConfigurationError(f"{where}: auth is {options.auth!r}", hint="write bearer, none or header:NAME")
     if options.key_variable is not None and not _VARIABLE.fullmatch(options.key_variable):
-        raise ConfigurationError(f"{where}: key_variable {options.key_variable!r} is no name of a variable")
+        raise ConfigurationError(
+            f"{where}: key_variable is no name of a variable", hint="a key itself is not written here"
+        )
     if options.max_tokens_field not in (None, "max_tokens", "max_completion_tokens"):
         raise ConfigurationError(f"{where}: max_tokens_field must be max_tokens or max_completion_tokens")
     try:

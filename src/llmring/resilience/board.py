@@ -132,6 +132,7 @@ class Board:
         self.random = random or Random()  # noqa: S311 - spreads retries, keeps no secret
         self._breaker = breaker or BreakerPolicy()
         self._limits = read_limits(limits, knows_provider)
+        self._knows_provider = knows_provider
         self.quota = None if ring_limits is None else Quota(ring_limits)
         self.moved_by_hand: Callable[[], None] | None = None  # whoever keeps lines of waiters is told
         self._find_mark = find_mark or _no_mark
@@ -164,7 +165,7 @@ class Board:
         )
 
     def isolate(self, name: str, reason: str) -> None:
-        """Asks a provider, or one `provider:model`, no more until `restore`. Raises ConfigurationError for no name."""
+        """Asks a provider, or one `provider:model`, no more until `restore`. Raises ConfigurationError for what names none."""
         breakers = self._named(name)
         if ":" in name:
             self._isolated[name] = reason  # for keys of its provider that were never asked yet
@@ -196,6 +197,11 @@ class Board:
         provider, colon, model = name.partition(":")
         if not provider or (colon and not model):
             raise ConfigurationError(f"{name[:80]!r} names no target", hint="`provider` or `provider:model`")
+        if self._knows_provider is not None and not self._knows_provider(provider):
+            raise ConfigurationError(
+                f"{name[:80]!r} names no provider that is known here",
+                hint="aliases have no gates, providers and their models do: `provider` or `provider:model`",
+            )
         if not colon:
             return [self._endpoint(provider)]
         found = [t.model for t in self._targets.values() if (t.provider, t.model_name) == (provider, model)]
@@ -244,8 +250,8 @@ class Board:
         idle = [
             key
             for key, target in self._targets.items()
-            # What has limits remembers what was taken of them.
-            if not target.quota.in_flight and not target.quota.has_rates and not target.refusal(now)
+            # What has limits remembers what was taken of them, until that is earned.
+            if target.quota.is_idle(now) and not target.refusal(now)
         ]
         for key in idle[: _MOST_TARGETS // 4]:
             del self._targets[key]

@@ -153,6 +153,9 @@ class SharedQuota(Quota):
 
     # As any quota
 
+    def is_idle(self, now: float) -> bool:
+        return super().is_idle(now) and now > self._last_taken + WINDOW_S
+
     def ready_at(self, tokens: float = 0.0, requests: int = 1) -> float:
         now = self._clock.monotonic()
         if self.paused_until > now:

@@ -4,6 +4,7 @@ and facts alone; see docs/reliability.md.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -17,6 +18,7 @@ from llmring.exceptions import (
     ProviderAuthenticationError,
     ProviderError,
     ProviderRateLimitError,
+    ProviderResponseError,
     ProviderTimeoutError,
     ProviderUnreachableError,
     QuotaExhaustedError,
@@ -74,8 +76,14 @@ def judge(error: BaseException | None) -> Verdict:
     return verdict
 
 
+def _hint_of(error: ProviderError) -> float | None:
+    """None for what is no time to wait: "at once", and what a provider of somebody else's may write there."""
+    said: object = error.retry_after_s
+    return said if isinstance(said, (int, float)) and math.isfinite(said) and said > 0 else None
+
+
 def _judge(error: ProviderError) -> Verdict:
-    hint = error.retry_after_s
+    hint = _hint_of(error)
     match error:
         case InvalidRequestError() | DeadlineExceededError() | MissingCredentialError() | ModelDriftError():
             return NEUTRAL
@@ -88,17 +96,19 @@ def _judge(error: ProviderError) -> Verdict:
         case ModelNotFoundError():
             return Verdict(Outcome.MODEL_GONE)
         case ProviderRateLimitError():
-            if hint:  # "again at once" is no pause, and an attempt that costs nothing would go on for ever
+            if hint is not None:  # "again at once" is no pause, and an attempt that costs nothing would go on for ever
                 return Verdict(Outcome.PAUSED, _AT_ONCE_S, hint_s=hint)
             return Verdict(Outcome.THROTTLED, _OVERLOAD_S)
         case ProviderUnreachableError():
             return Verdict(Outcome.UNREACHABLE, _AT_ONCE_S, retries=1)
-        case ProviderTimeoutError() if error.status is None:
+        case ProviderTimeoutError() if (
+            error.status is None and error.code is None
+        ):  # our own clock, not a server's word
             return Verdict(Outcome.FAILURE, _AT_ONCE_S, retries=1, slow=True)
         case _:
             pass
     if error.status in _NEUTRAL_STATUSES:
         return Verdict(Outcome.NEUTRAL, _ERROR_S, hint_s=hint)
-    if error.status in _OVERLOADED_STATUSES:
+    if error.status in _OVERLOADED_STATUSES or (isinstance(error, ProviderResponseError) and error.overloaded):
         return Verdict(Outcome.OVERLOADED, _OVERLOAD_S, hint_s=hint)
     return Verdict(Outcome.FAILURE, _ERROR_S, hint_s=hint)

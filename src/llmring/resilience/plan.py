@@ -42,7 +42,7 @@ class Route(Generic[C]):
 class Plan(Generic[C]):
     """Belongs to one call. deadline: in the clock's `monotonic()` seconds."""
 
-    __slots__ = ("_attempts", "_budget", "_deadline", "_policy", "_random", "_waited_s", "routes")
+    __slots__ = ("_attempts", "_budget", "_deadline", "_pauses", "_policy", "_random", "_waited_s", "routes")
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Plan(Generic[C]):
         self._deadline = math.inf if deadline is None else deadline
         self._attempts = 0
         self._waited_s = 0.0
+        self._pauses = 0
 
     def next(self, now: float, *, paused_s: float = 0.0) -> Route[C] | float | None:
         """The route to ask now; or, where none may be asked yet, the moment to wait for and look again. None: nobody is left.
@@ -111,11 +112,14 @@ class Plan(Generic[C]):
             route.is_over = True
             return
         if verdict.outcome is Outcome.PAUSED:
-            return  # its quota's gate says when
+            # Its quota's gate says when. A pause may be over before anybody looks, and none of them is an attempt: they are counted.
+            route.is_over = self._pauses * _LEAST_WAIT_S > self._policy.max_rate_limit_wait_s
+            self._pauses += 1
+            return
         base_s = verdict.backoff_s
         if base_s and self._policy.backoff_s is not None:
             base_s = self._policy.backoff_s
-        pause_s = self._random.random() * min(self._policy.backoff_cap_s, base_s * 2.0 ** (route.attempts - 1))
+        pause_s = self._random.random() * min(self._policy.backoff_cap_s, base_s * 2.0 ** min(route.attempts - 1, 30))
         if verdict.hint_s is not None and verdict.hint_s > pause_s:
             if not self._may_wait(verdict.hint_s):
                 route.is_over = True

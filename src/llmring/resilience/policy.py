@@ -37,7 +37,7 @@ class BreakerPolicy:
     credential_probe_s (seconds): how long a refused key rests.
     quota_rest_s (seconds): how long a key whose quota is spent rests, where the provider does not say.
     missing_model_s (seconds): how long a model that the provider does not know is not asked for.
-    pause_cap_s (seconds): how long a pause for a rate limit is at most, whatever the server says.
+    pause_cap_s (seconds): how long a rate limit or an overload keeps a target from being asked at most, whatever the server says.
     """
 
     window_s: float = 60.0

@@ -102,6 +102,12 @@ class Quota:
     def tokens_per_minute(self) -> float | None:
         return None if self._tokens is None else self._tokens.per_minute
 
+    def is_idle(self, now: float) -> bool:
+        """Whether nobody is there, and nothing is remembered of those who were: another one in its place says the same."""
+        return not (self.in_flight or self.waiting) and all(
+            rate is None or rate.is_full(now) for rate in (self._requests, self._tokens)
+        )
+
     def ready_at(self, tokens: float = 0.0, requests: int = 1) -> float:
         """When the next call may go as far as rates and pauses go; -inf where at once. tokens: by estimate."""
         when = self.paused_until

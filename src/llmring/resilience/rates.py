@@ -6,6 +6,7 @@ Times are a clock's `monotonic()` seconds.
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import Final
 
 # Of what is allowed in a minute, this share may go at once; the rest is spread evenly. Guess: a burst that big disturbs nobody.
@@ -42,6 +43,10 @@ class Bucket:
         """What was taken and never used."""
         self._due -= count * self._second_per_piece
 
+    def is_full(self, now: float) -> bool:
+        """Whether it is as if nothing had ever been taken."""
+        return self._due <= now
+
     def settle(self, reserved: float, used: float, now: float) -> None:
         """Of what was taken, this much was used: the difference is given back, or owed from now on."""
         if used > reserved:
@@ -53,11 +58,42 @@ class Bucket:
 class RequestRate(Bucket):
     """Never more than `per_minute` in any 60 s: a small burst, and what is left at even distances."""
 
-    __slots__ = ("per_minute",)
+    __slots__ = ("_has_batches", "_log", "per_minute")
 
     def __init__(self, per_minute: float) -> None:
         self.per_minute = per_minute
+        self._has_batches = False
+        self._log: deque[tuple[float, float]] = deque()  # what was taken within the window, and when at the latest
         super().__init__(*_fit_requests(per_minute))
+
+    def ready_at(self, count: float) -> float:
+        """Where more goes at once than the bucket holds, even distances promise nothing: then what went within the window counts."""
+        when = super().ready_at(count)
+        if count > self.capacity or self._has_batches:
+            left = math.floor(self.per_minute + 1e-6) - count - sum(taken for _, taken in self._log)
+            for at, taken in self._log:
+                if left >= 0:
+                    break
+                left += taken
+                when = max(when, at + WINDOW_S)
+        return when
+
+    def take(self, count: float, now: float) -> None:
+        super().take(count, now)
+        log = self._log
+        if count > self.capacity:
+            self._has_batches = True
+        while log and log[0][0] <= now - WINDOW_S:
+            log.popleft()
+        if log and int(log[-1][0]) == int(now):  # one entry a second is enough
+            count += log.pop()[1]
+        log.append((now, count))
+
+    def give_back(self, count: float) -> None:
+        super().give_back(count)
+        if self._log:
+            at, taken = self._log.pop()
+            self._log.append((at, max(0.0, taken - count)))
 
     def change(self, per_minute: float) -> None:
         self.per_minute = per_minute
@@ -65,8 +101,9 @@ class RequestRate(Bucket):
 
 
 class TokenRate(Bucket):
-    """Never more than `per_minute` in any 60 s, where no request is larger than a fiftieth of that. A larger one goes once all that
-    went before it has been earned: on average, it is no more than `per_minute` either.
+    """Never more than `per_minute` set aside in any 60 s, where no request is larger than a fiftieth of that. A larger one goes once all
+    that went before it has been earned: on average, it is no more than `per_minute` either. What is given back late, after its time was
+    waited for, may go on top of that: so it is while nothing is known yet of how much of an estimate is used.
     """
 
     __slots__ = ("per_minute",)

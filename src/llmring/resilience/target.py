@@ -243,7 +243,7 @@ class Target:
             case Outcome.FAILURE | Outcome.OVERLOADED:
                 if verdict.slow:
                     model.note_first_token(permit.model, now, slow=True)
-                model.fail(permit.model, now, reason, verdict.hint_s)
+                model.fail(permit.model, now, reason, min(verdict.hint_s or 0.0, policy.pause_cap_s))
             case Outcome.PAUSED:
                 self.pause(now, verdict.hint_s or 0.0, reason)
             case Outcome.THROTTLED | Outcome.NEUTRAL | Outcome.SUCCESS:
@@ -259,7 +259,7 @@ class Target:
             endpoint.release(permit.endpoint)
 
 
-# Their messages are written here, not by a server, where there is no status.
+# Their messages are written here, not by a server, where there is neither a status nor a code.
 _OURS = (ProviderConnectionError, ProviderTimeoutError, ResponseTooLargeError)
 
 
@@ -268,6 +268,6 @@ def _describe(error: BaseException) -> str:
     facts = [type(error).__name__]
     if isinstance(error, ProviderError):
         facts += [str(fact)[:40] for fact in (error.status, error.code) if fact is not None]
-    if isinstance(error, _OURS) and error.status is None:
+    if isinstance(error, _OURS) and error.status is None and error.code is None:
         return f"{' '.join(facts)}: {error.message[:120]}"
     return " ".join(facts)

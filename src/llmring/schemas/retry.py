@@ -12,7 +12,8 @@ from llmring.exceptions import ConfigurationError
 class RetryPolicy:
     """How often a call is sent, and how long it waits in between. Frozen, checked where it is made: ConfigurationError.
 
-    attempts (1 or above): at one target (a model of the pool, with one key), the first one included; 1 = no retry.
+    attempts (1 or above): at one target (a model of the pool, with one key), the first one included; 1 = no retry, but
+    after the pauses of max_rate_limit_wait_s.
     attempts_per_call (1 or above): over all targets.
     backoff_s (seconds): the base of the pause after an error, None for the kind of error's own (0.25 or 1 s); doubled with each
     attempt, up to backoff_cap_s, and each pause is a random part of that.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import UTC, datetime
 from typing import Final
 
@@ -55,6 +55,12 @@ def class_of_status(status: int) -> type[ProviderError]:
         return known
     # Whatever else a 4xx says, it says that this request will not do.
     return InvalidRequestError if 400 <= status < 500 else ProviderResponseError
+
+
+def note_overload(error: ProviderError, words: Set[str], said: Iterable[object]) -> None:
+    """Of an error inside a 200, which has no status to tell it by: whether what was said of it is one of the words for a 503."""
+    if type(error) is ProviderResponseError and any(isinstance(word, str) and word in words for word in said):
+        error.overloaded = True
 
 
 def read_status(value: object) -> int | None:

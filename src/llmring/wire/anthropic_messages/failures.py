@@ -33,6 +33,7 @@ from llmring.wire.errors import (
     class_of_status,
     clean,
     excerpt,
+    note_overload,
     read_http_date,
     read_retry_after,
 )
@@ -61,6 +62,8 @@ _BY_TYPE: Final[Mapping[str, type[ProviderError]]] = {
     # llama.cpp's own type at this dialect's path too. Recorded from build b1-7e4c0a9.
     "exceed_context_size_error": ContextLengthError,
 }
+# What stands in for a 529 where there is no status.
+_OVERLOADED: Final = frozenset({"overloaded_error"})
 # Where an `invalid_request_error` says more than its type.
 _BY_WORDS: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = (
     # "prompt is too long: 207791 tokens > 200000 maximum": https://github.com/whoz-oss/coday/issues/26 (2026-11-21)
@@ -98,12 +101,14 @@ def classify_inline(value: object) -> ProviderError:
     """The typed error for an error that a server sent inside a 200 reply or stream. Never raises."""
     cls, code, message, request_id = _read(value)
     cls = cls or ProviderResponseError
-    return cls(
+    failure = cls(
         message or "the provider sent an error without an explanation",
         code=code,
         request_id=clean(request_id or "", MAX_WORD_CHARS) or None,
         hint=HINTS.get(cls),
     )
+    note_overload(failure, _OVERLOADED, (code,))
+    return failure
 
 
 def find_error(data: bytes) -> ProviderError | None:

@@ -30,6 +30,7 @@ from llmring.wire.errors import (
     class_of_status,
     clean,
     excerpt,
+    note_overload,
     read_retry_after,
     read_status,
 )
@@ -57,6 +58,8 @@ _BY_WORD: Final[Mapping[str, type[ProviderError]]] = {
     "UNAVAILABLE": ProviderResponseError,
     "DATA_LOSS": ProviderResponseError,
 }
+# What stands in for a 503 where there is no status.
+_OVERLOADED: Final = frozenset({"UNAVAILABLE"})
 # Where an INVALID_ARGUMENT says more than its word.
 _BY_WORDS: Final[tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = (
     # "The input token count (1200293) exceeds the maximum number of tokens allowed (1048576).", with or without the numbers:
@@ -103,13 +106,15 @@ def classify_inline(value: object) -> ProviderError:
     """The typed error for an object with an `error` that a server sent inside a 200 reply or stream. Never raises."""
     cls, code, message, delay_s, status = _read(value)
     cls = cls or (class_of_status(status) if status else ProviderResponseError)
-    return cls(
+    failure = cls(
         message or "the provider sent an error without an explanation",
         status=status,
         code=code,
         retry_after_s=delay_s,
         hint=HINTS.get(cls),
     )
+    note_overload(failure, _OVERLOADED, (code,))
+    return failure
 
 
 def find_error(data: bytes) -> ProviderError | None:

@@ -29,6 +29,7 @@ from llmring.wire.errors import (
     class_of_status,
     clean,
     excerpt,
+    note_overload,
     read_retry_after,
     read_status,
 )
@@ -80,6 +81,10 @@ _BY_CODE_WITHOUT_STATUS: Final[Mapping[str, type[ProviderError]]] = {
     ),
 }
 
+# What stands in for a 503 there, as `error.code` or `error.type`: https://github.com/EverMind-AI/Raven/issues/234 and
+# https://github.com/zyycn/codex-proxy-rs/pull/152; the last is Anthropic's own, of proxies before it (2026-11-21).
+_OVERLOADED: Final = frozenset({"server_is_overloaded", "slow_down", "service_unavailable_error", "overloaded_error"})
+
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The typed error for a reply with an error status. `headers` have lower-case names. Never raises."""
@@ -106,12 +111,14 @@ def classify_inline(error: object) -> ProviderError:
         words = (said, code or "")
         unnumbered = next((_BY_CODE_WITHOUT_STATUS[w] for w in words if w in _BY_CODE_WITHOUT_STATUS), None)
         cls = class_of_status(status) if status else unnumbered or ProviderResponseError
-    return cls(
+    failure = cls(
         _message_of(fields) or "the provider sent an error without an explanation",
         status=status,
         code=code,
         hint=HINTS.get(cls),
     )
+    note_overload(failure, _OVERLOADED, (code, fields.get("type")))
+    return failure
 
 
 def classify_event(event: Mapping[str, Any]) -> ProviderError:
