@@ -67,12 +67,14 @@ class BlockReader:
             raise MalformedResponseError("reply: a block has no type")
         if not isinstance(index, int):
             raise MalformedResponseError("reply: a block has no index")
-        self.end(index, events)  # a server that never says where a block ends
+        if index in self._blocks:
+            self.end(index, events)  # a server that never says where a block ends
         begun = self._blocks[index] = _Block(kind, dict(data), self.length)  # a copy: pieces may add to it
         match kind:
             case "text":
                 self.add_text(data.get("text"), events)
-                begun.citations += _objects(data.get("citations"))
+                if data.get("citations"):
+                    begun.citations += _objects(data["citations"])
             case "thinking":
                 _add_thought(data.get("thinking"), events)
                 begun.pieces += [text] if (text := text_or_none(data.get("signature"))) else []

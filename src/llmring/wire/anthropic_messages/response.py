@@ -103,17 +103,20 @@ def read_usage(usage: Mapping[str, Any]) -> Usage:
     `input_tokens` leaves out what was read from the cache or written to it; our prompt_tokens count everything that the model
     read. What a compaction took stands in `iterations` alone. `Usage` and `BetaUsage` of the anthropic SDK 2.11.0.
     """
-    counts = [_count(usage, name) for name in _COUNTS]
-    if usage.get("iterations"):
+    get = usage.get
+    fresh, read = read_count(get("input_tokens")), read_count(get("cache_read_input_tokens"))
+    written, output = read_count(get("cache_creation_input_tokens")), read_count(get("output_tokens"))
+    if get("iterations"):
         for took in sum_compactions(usage["iterations"]):
-            counts = [count + _count(took, name) for count, name in zip(counts, _COUNTS, strict=True)]
-    fresh, read, written, output = counts
+            fresh, read = fresh + took["input_tokens"], read + took["cache_read_input_tokens"]
+            written, output = written + took["cache_creation_input_tokens"], output + took["output_tokens"]
+    details = get("output_tokens_details")
     return Usage(
         fresh + read + written,
         output,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        reasoning_tokens=_count(usage.get("output_tokens_details"), "thinking_tokens"),
+        reasoning_tokens=0 if details is None else _count(details, "thinking_tokens"),
     )
 
 
