@@ -86,11 +86,8 @@ class Gates:
             except BaseException as error:
                 self._leave(target, permit, error)
                 raise
-            headers = reply.headers
-            if headers is not None:
-                pause_s = find_used_up(headers)
-                if pause_s is not None or not target.quota.is_free:
-                    self._learn(target, headers, pause_s)
+            if reply.headers is not None:
+                self._learn(target, reply.headers)
             if reply.source is not None:
                 target.begin(permit, self._clock.monotonic())
                 reply.settle = partial(self._leave, target, permit)
@@ -117,11 +114,8 @@ class Gates:
             except BaseException as error:
                 self._leave(target, permit, error)
                 raise
-            headers = reply.headers
-            if headers is not None:
-                pause_s = find_used_up(headers)
-                if pause_s is not None or not target.quota.is_free:
-                    self._learn(target, headers, pause_s)
+            if reply.headers is not None:
+                self._learn(target, reply.headers)
             self._leave(
                 target, permit, None, call.used(reply.value) if permit.place is not None and call.used else None
             )
@@ -214,8 +208,9 @@ class Gates:
                     hint=f"raise RateLimits.tokens_per_minute in LLMRing({where}=…), or lower max_tokens",
                 )
 
-    def _learn(self, target: Target, headers: Mapping[str, str], pause_s: float | None) -> None:
+    def _learn(self, target: Target, headers: Mapping[str, str]) -> None:
         """What a good reply tells of what is left: the next call waits instead of being refused."""
+        pause_s = find_used_up(headers)
         if pause_s is not None:
             now = self._clock.monotonic()
             if target.pause(now, pause_s, "the server's headers say that nothing is left"):
