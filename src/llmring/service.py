@@ -38,7 +38,6 @@ from llmring.calls.plain import (
     token_count_call,
 )
 from llmring.calls.routes import Routes
-from llmring.calls.shared_limits import LimitSharing, SharedLimits
 from llmring.calls.stream import ChatStream
 from llmring.clock import Clock, SystemClock
 from llmring.exceptions import ConfigurationError, ProviderError, ServiceClosedError
@@ -77,6 +76,7 @@ from llmring.secret import Scrubber
 from llmring.transport.base import Transport
 
 if TYPE_CHECKING:
+    from llmring.calls.shared_limits import LimitSharing, SharedLimits
     from llmring.transport.guard import Guard, GuardedTransport
 
 # A library logs and leaves it to the application to show it: without a handler, Python would print warnings to stderr.
@@ -205,9 +205,12 @@ class LLMRing:
         random = random or Random()  # noqa: S311 - spreads calls and pauses, keeps no secret
         self._routes = Routes(self._roster.keys, environ=self._environ, random=random, weights=weights)
         self._sharing: LimitSharing | None = None
-        if isinstance(limits, SharedLimits):
-            self._sharing = LimitSharing(limits, self._clock, self._roster.find_account)
-            limits = limits.limits
+        if limits is not None and not isinstance(limits, (RateLimits, Mapping)):
+            from llmring.calls.shared_limits import LimitSharing, SharedLimits  # who shares limits has loaded it
+
+            if isinstance(limits, SharedLimits):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
+                self._sharing = LimitSharing(limits, self._clock, self._roster.find_account)
+                limits = limits.limits
         self._board = Board(
             self._clock,
             retry=retry,

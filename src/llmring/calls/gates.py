@@ -22,7 +22,6 @@ from llmring.exceptions import (
 from llmring.resilience.board import Board
 from llmring.resilience.breaker import BreakerState, Scope, Transition
 from llmring.resilience.deadline import deadline_passed
-from llmring.resilience.lease import SharedQuota
 from llmring.resilience.quota import Quota
 from llmring.resilience.target import Permit, Refusal, Target
 from llmring.resolver import Candidate
@@ -144,8 +143,7 @@ class Gates:
             if len(self._queues) >= _MOST_QUEUES:
                 self._drop_idle()
             queue = self._queues[target] = Queue(target.quota, self._clock, self._turns)
-            if isinstance(target.quota, SharedQuota):
-                target.quota.watch(queue.changed)
+            target.quota.watch(queue.changed)
         policy = call.retry or self.board.retry
         has_siblings = call.has_siblings
         again = False

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from llmring.exceptions import ConfigurationError
 from llmring.resilience.breaker import Breaker, BreakerState, Scope, Transition
 from llmring.resilience.budget import RetryBudget
-from llmring.resilience.lease import SharingHealth
 from llmring.resilience.policy import BreakerPolicy, RateLimits, RetryPolicy
 from llmring.resilience.quota import Quota
 from llmring.resilience.target import Credential, Target
@@ -21,6 +20,7 @@ from llmring.schemas.model_ref import PROVIDER_NAME
 
 if TYPE_CHECKING:
     from llmring.clock import Clock
+    from llmring.resilience.lease import SharingHealth
 
 _log = logging.getLogger("llmring.resilience")
 

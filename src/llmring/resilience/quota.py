@@ -6,6 +6,7 @@ Pure: it says when, and counts; who waits, and in which order, is `calls/queue.p
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 from llmring.resilience.policy import RateLimits
@@ -177,6 +178,10 @@ class Quota:
         self.paused_until = until
         self.pause_reason = reason
         return True
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Of a quota that others change, too: calls this whenever what `ready_at` says may have changed. This one changes by its own
+        calls alone."""
 
     def resume(self) -> None:
         """There is no pause any more."""
