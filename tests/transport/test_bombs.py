@@ -177,12 +177,17 @@ async def test_others_get_their_turn_while_a_few_bytes_become_many(serve: Serve,
     assert turns >= pieces > 100
 
 
+def zipped(data: bytes) -> bytes:
+    """``data`` as gzip with no time in its header: two processes that name a test by it name the same."""
+    return gzip.compress(data, mtime=0)
+
+
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", gzip.compress(b"hello world")),
-        ("x-gzip", gzip.compress(b"hello world")),
-        ("GZIP", gzip.compress(b"hello ") + gzip.compress(b"world")),
+        ("gzip", zipped(b"hello world")),
+        ("x-gzip", zipped(b"hello world")),
+        ("GZIP", zipped(b"hello ") + zipped(b"world")),
         ("deflate", zlib.compress(b"hello world")),
         ("deflate", zlib.compress(b"hello world")[2:-4]),
         ("identity", b"hello world"),
@@ -200,13 +205,13 @@ async def test_a_compressed_reply_that_was_not_asked_for_is_understood(
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", gzip.compress(b"hello world")[:-3]),
-        ("gzip", gzip.compress(b"hello world") + b"rubbish"),
+        ("gzip", zipped(b"hello world")[:-3]),
+        ("gzip", zipped(b"hello world") + b"rubbish"),
         ("gzip", b"no gzip"),
         ("deflate", zlib.compress(b"hello world")[:-5]),
         ("deflate", zlib.compress(b"hello world") + b"rubbish"),
         ("deflate", b"\xff\xff\xff"),
-        ("gzip, gzip", gzip.compress(gzip.compress(b"hello"))),
+        ("gzip, gzip", zipped(zipped(b"hello"))),
         ("zstd", b"x"),
     ],
 )
