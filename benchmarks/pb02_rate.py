@@ -17,7 +17,7 @@ _METHOD = (
     "`gc.set_threshold(50_000, 20, 100)`, which is a program's to say and not a library's, the third pair of lines. The "
     "calls/s of the others, at 64 at once, stand with PB01."
 )
-_ROUNDS = 5
+_ROUNDS = 9
 _COUNT = 6000
 _FEW, _MANY = "64 at once", "1,000 at once"
 _RELAXED = "1,000 at once, seldom collected"

@@ -259,6 +259,7 @@ def _provider_fields() -> dict[str, Any]:
         "max_tokens": {"minimum": 1},
         "default_temperature": {"minimum": 0},
         "max_tokens_field": {"enum": ["max_tokens", "max_completion_tokens"]},
+        "idempotency_header": {"pattern": "^[A-Za-z0-9-]{1,64}$"},
     }
     types = {str: "string", int: "integer", float: "number", bool: "boolean"}
     hints = typing.get_type_hints(ProviderOptions)

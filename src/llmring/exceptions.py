@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from llmring.schemas.usage import Usage
 
 # Of an error, and none of its facts: what it used stands in the record of its attempt.
-_ASIDE = frozenset({"message", "usage", "outdated", "overloaded"})
+_ASIDE = frozenset({"message", "usage", "outdated", "overloaded", "is_foreign"})
 
 
 class LLMRingError(Exception):
@@ -207,9 +207,11 @@ class ProviderError(LLMRingError):
     partial: what had arrived of a stream that broke off, with finish_reason "error"; None where nothing had.
     usage: what the attempt used all the same, reported or estimated; None where nobody knows.
     retryable: whether the same target may answer another try; default, what is usual for the class.
+    is_foreign: whether a provider of somebody else's raised it: what it says is shown to the caller, and in no log and no gate's reason.
     """
 
     retryable = False
+    is_foreign = False
     partial: LLMResponse | None = None
     usage: Usage | None = None
 
@@ -255,7 +257,7 @@ class InvalidRequestError(ProviderError):
 
 
 class ContextLengthError(InvalidRequestError):
-    """The prompt does not fit the model's context window."""
+    """The prompt does not fit the model's context window. `RetryPolicy.on_overflow` may go on to a model that holds more."""
 
 
 class ProviderAuthenticationError(ProviderError):

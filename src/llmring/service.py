@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, overload
 
 from llmring import env
-from llmring.calls.answer import ask
+from llmring.calls.answer import finish_whole
 from llmring.calls.call import Call
 from llmring.calls.chain import build_chain, build_plain_chain
 from llmring.calls.custom import CustomExchange
@@ -209,7 +209,10 @@ class LLMRing:
             from llmring.calls.shared_limits import LimitSharing, SharedLimits  # who shares limits has loaded it
 
             if isinstance(limits, SharedLimits):  # pyright: ignore[reportUnnecessaryIsInstance]: a caller's argument
-                self._sharing = LimitSharing(limits, self._clock, self._roster.find_account)
+                longest_pause_s = (breaker or BreakerPolicy()).pause_cap_s
+                self._sharing = LimitSharing(
+                    limits, self._clock, self._roster.find_account, longest_pause_s=longest_pause_s
+                )
                 limits = limits.limits
         self._board = Board(
             self._clock,
@@ -250,7 +253,9 @@ class LLMRing:
         Raises ConfigurationError before any I/O; ProviderError (of the most useful cause, with `.attempts`) when every model
         of the pool failed; SchemaValidationError where a structured answer does not fit.
         """
-        response = await ask(self._begin(request, messages, profile, stream=False), self._send, self._clock)
+        call = self._begin(request, messages, profile, stream=False)
+        reply = await self._send(call)
+        response = finish_whole(call, reply, self._clock.monotonic())
         self._token_estimator.learn(response)
         return response
 
@@ -528,6 +533,9 @@ class LLMRing:
     ) -> None:
         """Adds a provider, or takes the place of the one of this name: what `LLMRing(providers={name: provider})` takes.
 
+        The new one is asked afresh, at the same base URL as well: what its gates and limits knew is forgotten. What `isolate` took out of
+        use stays out until `restore`.
+
         The ring closes it. Raises ConfigurationError for what is no provider.
         """
         self._check_open()
@@ -606,15 +614,24 @@ class LLMRing:
     # How the targets are doing
 
     def health(self) -> Health:
-        """Every target that was asked for so far: which of its gates are shut, why, and when it is tried again."""
+        """Every target that was asked for so far: which of its gates are shut, why, and when it is tried again.
+
+        Changes nothing. Callable from any thread, such as a metrics exporter's; each target is told of as it is when its turn comes.
+        """
         return self._board.health()
 
     def isolate(self, target: str, reason: str = "isolated by hand") -> None:
-        """Asks a provider, or one `provider:model`, no more until `restore`: calls go to the others of their pools."""
+        """Asks a provider, or one `provider:model`, no more until `restore`: calls go to the others of their pools.
+
+        Belongs to the event loop on which the ring's calls run; from another thread: `loop.call_soon_threadsafe(ring.isolate, target)`.
+        Raises ConfigurationError there, and for what names no target.
+        """
+        self._gates.check_loop("isolate")
         self._board.isolate(target, reason)
 
     def restore(self, target: str) -> None:
-        """Opens every gate of a provider, or of one `provider:model`, whatever shut it."""
+        """Opens every gate of a provider, or of one `provider:model`, whatever shut it. Callable from where `isolate` is."""
+        self._gates.check_loop("restore")
         self._board.restore(target)
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ from llmring.exceptions import (
     ProviderUnreachableError,
     QuotaExhaustedError,
 )
-from llmring.resilience import budget, quota
+from llmring.resilience import budget, quota, target
 from llmring.resilience.fallback import moves_on
 from llmring.resilience.outcome import Outcome, Verdict, judge
 from llmring.resilience.policy import BreakerPolicy, RetryPolicy
@@ -122,6 +122,7 @@ def test_the_figures_in_the_text_are_the_codes() -> None:
         f"waits {retry.max_rate_limit_wait_s:g} s for such pauses",
         f"{budget.SHARE:.0%} of the calls of the last {budget.TTL_S} s, and {budget.RESERVE} more".replace("%", " %"),
         f"401, 403: {policy.credential_probe_s:g} s; a spent quota: until its reset, else {policy.quota_rest_s / 60:g} min",
+        f" min, {target.LONGEST_QUOTA_S / 86_400:g} days at most",
         f"404: {policy.missing_model_s:g} s",
         f"after {policy.open_s:g} s, {2 * policy.open_s:g} s, {4 * policy.open_s:g} s … {policy.open_cap_s:g} s (± {policy.jitter * 100:g} %)",
         f"{quota.CUT:g} times as many as were in flight",

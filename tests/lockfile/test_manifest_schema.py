@@ -79,6 +79,7 @@ local = false
 max_tokens = 1000
 default_temperature = 0.5
 max_tokens_field = "max_completion_tokens"
+idempotency_header = "Idempotency-Key"
 """
 
 # What a hand makes of it: what stands there, and what it becomes.
@@ -135,6 +136,7 @@ MISTAKES = [
     ("max_tokens = 1000", "max_tokens = 0"),
     ("max_tokens = 1000", 'like = "openai"'),
     ("default_temperature = 0.5", "temperature = 0.5"),
+    ('idempotency_header = "Idempotency-Key"', 'idempotency_header = "Idempotency Key"'),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,53 @@ def test_what_is_like_a_known_provider_has_its_row_under_another_name() -> None:
 def test_auth_that_is_given_holds_for_every_key() -> None:
     row = declare("anthropic", {"auth": "bearer"}, Trust.CODE).row
     assert (row.auth, row.key_auth) == ("bearer", {})
+
+
+# As vendors' keys look, and made up.
+KEYS_GIVEN = {
+    "groq": "gsk_0123456789abcdefGHIJ",
+    "openai": "sk-proj-0123456789abcdef",
+    "xai": "xai-0123456789abcdef",
+    "google": "AIzaSyA0123456789_abcdefghij",
+    "aws": "AKIAIOSFODNN7EXAMPLE",
+    "a stretch": "hf_aBcDeFgHiJkLmNoPqRsT12",
+    "no prefix": "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4",
+    "long": "A" * 65,
+}
+
+
+@pytest.mark.spec("Z03")
+@pytest.mark.parametrize("kind", KEYS_GIVEN)
+@pytest.mark.parametrize("setting", ["key_variable", "keys", "keys with a weight"])
+@pytest.mark.parametrize("trust", list(Trust), ids=lambda trust: trust.name)
+def test_a_key_in_the_place_of_a_variable_is_refused_and_never_told(kind: str, setting: str, trust: Trust) -> None:
+    key = KEYS_GIVEN[kind]
+    given: dict[str, Any] = {
+        "key_variable": {"key_variable": key},
+        "keys": {"keys": ["ACME_API_KEY", key]},
+        "keys with a weight": {"keys": [{"variable": key, "weight": 2}]},
+    }[setting]
+    with pytest.raises(ConfigurationError, match="variable") as caught:
+        declare("acme", {"base_url": "https://acme.example", **given}, trust)
+    assert key not in f"{caught.value!r} {caught.value} {caught.value.facts()}"
+    assert ("key_variable" if setting == "key_variable" else "keys[") in caught.value.message
+    assert caught.value.hint is not None
+    assert "set a variable to it" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["KEY_A", "acme_key_2", "hf_token", "MYCOMPANYPRODUCTION2KEY", "OpenAIKeyForTheResearchTeam", "_K", "A" * 64],
+)
+def test_names_of_variables_do_not_pass_for_keys(name: str) -> None:
+    declared = declare("acme", {"base_url": "https://acme.example", "key_variable": name}, Trust.CODE)
+    assert declared.row.key_variables == (name,)
+
+
+@pytest.mark.parametrize("given", [{"auth": "Bearer KEY"}, {"keys": [{"variable": "KEY_A", "weight": "KEY"}]}])
+def test_what_may_hold_a_key_is_not_told_where_it_is_refused(given: dict[str, Any]) -> None:
+    key = KEYS_GIVEN["openai"]
+    filled = json.loads(json.dumps(given).replace('KEY"', f'{key}"'))
+    with pytest.raises(ConfigurationError, match=r"auth|weight") as caught:
+        declare("acme", {"base_url": "https://acme.example", **filled}, Trust.CODE)
+    assert key not in str(caught.value)

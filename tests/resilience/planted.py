@@ -231,6 +231,16 @@ def new_key_unseen(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(target.Credential, "look_for_new_key", lambda self, now: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
 
+def overflow_asks_anybody(patch: pytest.MonkeyPatch) -> None:
+    """A prompt that does not fit one model is sent to the next, whatever that holds."""
+    patch.setattr("llmring.resilience.plan.holds_more", lambda window, than: True)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
+def overflow_forgets_the_larger(patch: pytest.MonkeyPatch) -> None:
+    """What holds more is taken for as small as the rest."""
+    patch.setattr("llmring.resilience.plan.holds_more", lambda window, than: False)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
 PLANTED: Final[tuple[Plant, ...]] = (
     lost_lease,
     double_probe,
@@ -256,4 +266,6 @@ PLANTED: Final[tuple[Plant, ...]] = (
     pause_opens_nothing,
     place_lost,
     new_key_unseen,
+    overflow_asks_anybody,
+    overflow_forgets_the_larger,
 )

@@ -5,7 +5,7 @@ end. It shares no code with what it watches.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -19,7 +19,7 @@ TargetName: TypeAlias = "tuple[str, str | None, str]"
 _A_HAIR = 1e-6
 _MODEL_FAILURES = frozenset(("500", "503", "529", "reset", "timeout", "garbage", "interrupted"))
 _UNANSWERED = frozenset(("unreachable", "timeout", "reset", "garbage", "interrupted"))
-_NEVER_AGAIN = frozenset(("400", "401", "402", "404", "crash", "deadline", "cancelled"))
+_NEVER_AGAIN = frozenset(("400", "overflow", "401", "402", "404", "crash", "deadline", "cancelled"))
 _ONLY_ONCE_MORE = frozenset(("unreachable", "timeout"))
 _CLOSED, _OPEN, _HALF, _ISOLATED = BreakerState.CLOSED, BreakerState.OPEN, BreakerState.HALF_OPEN, BreakerState.ISOLATED
 _LEGAL = {(_CLOSED, _OPEN), (_OPEN, _HALF), (_HALF, _OPEN), (_HALF, _CLOSED)}
@@ -70,18 +70,25 @@ class SeenCall:
     held: dict[TargetName, float] = field(default_factory=dict["TargetName", float])
     fresh: list[TargetName] = field(
         default_factory=list["TargetName"]
-    )  # never asked, and well when the last attempt ended
+    )  # never asked, and well ever since the last attempt ended
 
 
 class Oracle:
     """Hears of everything; raises ViolationError at the first thing that is wrong."""
 
     def __init__(
-        self, clock: SimClock, breaker: BreakerPolicy, limits: RateLimits | None, *, counts_repeats: bool
+        self,
+        clock: SimClock,
+        breaker: BreakerPolicy,
+        limits: RateLimits | None,
+        windows: Mapping[str, int | None],
+        *,
+        counts_repeats: bool,
     ) -> None:
         self._clock = clock
         self._policy = breaker
         self._limits = limits or RateLimits()
+        self._windows = windows  # by `provider:model`
         self._counts_repeats = counts_repeats
         self._gates: dict[tuple[Scope, str], Gate] = {}
         self._paused: dict[TargetName, float] = {}
@@ -120,7 +127,7 @@ class Oracle:
         if len(call.pool) == 1:
             self._lines.setdefault(call.pool[0], []).append(call)
 
-    def call_ended(self, call: SeenCall, late_s: float, *, refused: bool) -> None:
+    def call_ended(self, call: SeenCall, late_s: float, *, refused: bool, overflowed: bool = False) -> None:
         now = self._clock.monotonic()
         self.alive.remove(call)
         self.check(now <= call.deadline + late_s + _A_HAIR, "a call outlived its deadline")
@@ -131,6 +138,24 @@ class Oracle:
         if refused and not call.attempts:
             for target in call.pool:
                 self.check(self._is_shut(target, now), f"{target} was refused, and nothing is against it")
+        if (
+            overflowed
+            and call.retry.on_overflow == "larger_window"
+            and len(call.attempts) < call.retry.attempts_per_call
+        ):
+            tried = {each.target for each in call.attempts}
+            for target in call.pool:
+                if self._holds_more(target, call) and target not in tried:
+                    self.check(self._is_shut(target, now), f"{target} holds more, and was not asked")
+
+    def _holds_more(self, target: TargetName, call: SeenCall) -> bool:
+        """Than each of those that the prompt did not fit so far; anybody does where there are none."""
+        small = [each.target for each in call.attempts if each.kind == "overflow"]
+        if not small:
+            return True
+        windows = [self._windows[f"{provider}:{model}"] for provider, _, model in (target, *small)]
+        known = [window for window in windows if window is not None]
+        return len(known) == len(windows) and all(known[0] > other for other in known[1:])
 
     def _is_shut(self, target: TargetName, now: float) -> bool:
         if self._paused.get(target, -math.inf) > now:
@@ -175,6 +200,13 @@ class Oracle:
             self._check_forced(gate, attempt, now)
         gate.is_fresh = False
         gate.probe, gate.probe_at = attempt, now
+        self._no_longer_fresh(gate)
+
+    def _no_longer_fresh(self, gate: Gate) -> None:
+        """Who went on to another because of this gate may stand in a line there by the time that it is open again."""
+        for call in self.alive:
+            if call.fresh:
+                call.fresh = [each for each in call.fresh if gate not in self.gates(each)]
 
     def _check_forced(self, gate: Gate, attempt: Attempt, now: float) -> None:
         """Before its time: only where every other way rests, once a second, and never against the server's own word."""
@@ -197,6 +229,8 @@ class Oracle:
         self.check(now <= call.deadline + 1.0, "an attempt after the deadline")
         if earlier:
             for other in call.fresh:
+                if not self._holds_more(other, call):
+                    continue  # the prompt is known not to fit there, or may not
                 self.check(self._is_shut(other, now), "asked again beside one that was healthy and never asked")
 
     def _check_policy(self, call: SeenCall, target: TargetName, earlier: list[Attempt], now: float) -> None:
@@ -206,6 +240,10 @@ class Oracle:
         self.check(len(call.attempts) - len(burnt) <= 80, "a rate limit is asked for ever")
         if call.attempts:
             self.check(call.attempts[-1].kind not in ("400", "crash", "deadline"), "asked after what ends a call")
+        if any(each.kind == "overflow" for each in call.attempts):
+            self.check(call.retry.on_overflow == "larger_window", "asked after an overflow that ends a call")
+            self.check(self._holds_more(target, call), "asked after an overflow, and not known to hold more")
+            self.seen.add("a larger window")
         if earlier:
             last = earlier[-1].kind
             self.check(last not in _NEVER_AGAIN, f"asked again after {last}")
@@ -257,6 +295,8 @@ class Oracle:
         call.fresh = [each for each in call.pool if each not in tried and not self._is_shut(each, now)]
         if kind == "429h":
             self._paused[attempt.target] = max(self._paused.get(attempt.target, -math.inf), now + hint_s)
+            for other in self.alive:
+                other.fresh = [each for each in other.fresh if each != attempt.target]
         elif hint_s:
             attempt.call.held[attempt.target] = now + hint_s
         for gate, era in attempt.eras:
@@ -301,7 +341,9 @@ class Oracle:
         if not (self.by_hand or by_key or late) and change != (_OPEN, _HALF):
             assert ending is not None
             if told.old is _HALF:
-                self.check(ending is gate.probe, f"{gate.name} {told.new}, by one that is not its probe")
+                # A success of any probe since it was half-open; a failure of the last one alone.
+                is_probe = (gate, gate.era) in ending.eras if told.new is _CLOSED else ending is gate.probe
+                self.check(is_probe, f"{gate.name} {told.new}, by one that is not its probe")
             else:
                 self.check((gate, gate.era) in ending.eras, f"{gate.name} opened by an attempt of an earlier time")
                 self._check_opening(gate, told, ending)
@@ -316,6 +358,7 @@ class Oracle:
         if told.old is _HALF and told.new is _CLOSED and ending is not None and ending.has_begun and not ending.kind:
             ending.eras = [(each, era + (each is gate)) for each, era in ending.eras]  # its end counts, too
         if told.new in (_OPEN, _ISOLATED):
+            self._no_longer_fresh(gate)
             for target, line in self._lines.items():
                 if gate in self.gates(target):
                     line.clear()  # sent away, each to look elsewhere: who comes back stands at the end

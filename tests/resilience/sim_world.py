@@ -17,6 +17,7 @@ from llmring.calls.gates import Gates
 from llmring.calls.stream import ChatStream
 from llmring.exceptions import (
     CircuitBreakerError,
+    ContextLengthError,
     DeadlineExceededError,
     InvalidRequestError,
     LLMRingError,
@@ -56,6 +57,7 @@ _FAULTS = (
     ("429", 3),
     ("429h", 5),
     ("400", 1),
+    ("overflow", 3),
     ("401", 3),
     ("402", 1),
     ("404", 2),
@@ -69,8 +71,15 @@ _FAULTS = (
 )
 _WEIGHTS = [weight for _, weight in _FAULTS]
 _KINDS = [kind for kind, _ in _FAULTS]
+# Prompt tokens, by model; None: nobody knows.
+WINDOWS: dict[str, int | None] = {"one:a": 1000, "one:b": None, "two:a": 2000, "two:c": 8000}
 _CANDIDATES: dict[TargetName, Candidate] = {
-    target: Candidate(ModelRef(target[0], target[2]), ModelInfo(target[2]), credential=target[1]) for target in TARGETS
+    target: Candidate(
+        ModelRef(target[0], target[2]),
+        ModelInfo(target[2], max_input=WINDOWS[f"{target[0]}:{target[2]}"]),
+        credential=target[1],
+    )
+    for target in TARGETS
 }
 _HINTS_S = (0.0, 0.001, 0.25, 1.0, 2.0, 20.0, 45.0)
 
@@ -95,6 +104,8 @@ def _error(kind: str, hint_s: float | None) -> Exception:
     match kind:
         case "400":
             return InvalidRequestError("bad", status=400)
+        case "overflow":
+            return ContextLengthError("too long", status=400)
         case "401":
             return ProviderAuthenticationError("refused", status=401)
         case "402":
@@ -142,8 +153,9 @@ class World:
             attempts=dice.choice((1, 2, 3, 3)),
             attempts_per_call=dice.choice((2, 6, 6)),
             max_rate_limit_wait_s=dice.choice((0.0, 5.0, 30.0)),
+            on_overflow=dice.choice(("raise", "larger_window", "larger_window")),
         )
-        self.oracle = Oracle(self.clock, breaker, limits, counts_repeats=self.storm)
+        self.oracle = Oracle(self.clock, breaker, limits, WINDOWS, counts_repeats=self.storm)
         self.key = 0
         self.board = Board(
             self.clock,
@@ -216,7 +228,7 @@ class World:
             assert task is not None
             self.loop.call_at(clock.monotonic() + dice.choice((0.0, 0.1, 0.5, 2.0, 20.0)), self._cancel, task)
         self.oracle.call_began(seen, deadline_s)
-        refused = False
+        refused = overflowed = False
         try:
             if stream:
                 await self._read(ChatStream(call, self.send, clock))
@@ -224,11 +236,13 @@ class World:
                 await ask(call, self.send, clock)
         except CircuitBreakerError:
             refused = True
+        except ContextLengthError:
+            overflowed = True
         except (LLMRingError, CrashError):
             pass
         except asyncio.CancelledError:
             self.oracle.check(asyncio.current_task() in self._cancelled, "a call was cancelled by itself")
-        self.oracle.call_ended(seen, LATE_S, refused=refused)
+        self.oracle.call_ended(seen, LATE_S, refused=refused, overflowed=overflowed)
         del self.calls[id(call)]
 
     def _cancel(self, task: asyncio.Task[None]) -> None:

@@ -152,6 +152,8 @@ def test_a_spent_quota_rests_until_its_reset_or_fifteen_minutes() -> None:
     assert ring.rests_s("one:b") == 900
     ring.call("two:a", QuotaExhaustedError("spent", status=429, retry_after_s=7200))
     assert ring.rests_s("two:a") == 7200
+    ring.call("three:a", QuotaExhaustedError("spent", status=429, retry_after_s=1e12))
+    assert ring.rests_s("three:a") == 32 * 86_400, "a month's at the longest, whatever the server says"
 
 
 def test_a_missing_model_is_remembered_for_a_minute_and_its_siblings_are_asked() -> None:
@@ -307,6 +309,17 @@ def test_restored_by_hand_nothing_is_held_against_it() -> None:
     assert all(ring.is_open(name) for name in ("one:a", "one:b", "one:c"))
 
 
+def test_restoring_a_model_opens_every_gate_before_it_but_the_one_that_was_shut_by_hand() -> None:
+    ring = Ring()
+    ring.call("one:a", ProviderUnreachableError("no connection"), times=5)
+    assert ring.scope("one:a") is Scope.ENDPOINT
+    ring.board.restore("one:a")
+    assert ring.is_open("one:a")
+    ring.board.isolate("one", "maintenance")
+    ring.board.restore("one:a")
+    assert not ring.is_open("one:a"), "by its own name alone"
+
+
 def test_each_change_is_told_with_scope_target_reason_and_time() -> None:
     ring = Ring()
     ring.call("one:a", DOWN, times=5, credential="KEY_2")
@@ -320,6 +333,14 @@ def test_each_change_is_told_with_scope_target_reason_and_time() -> None:
     ring.clock.advance(6)
     ring.call("one:a", credential="KEY_2")
     assert [(told.old, told.new) for told in ring.told[1:]] == [("open", "half_open"), ("half_open", "closed")]
+
+
+def test_a_code_that_is_a_sentence_stands_in_no_reason() -> None:
+    ring = Ring()
+    ring.call("one:a", ProviderResponseError("x", status=500, code="you wrote: my diary"), times=5)
+    ring.call("one:b", ProviderResponseError("x", status=500, code="server_error"), times=5)
+    assert "diary" not in ring.told[0].reason
+    assert ring.told[1].reason.endswith("500 server_error")
 
 
 def test_a_listener_that_raises_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
@@ -367,6 +388,36 @@ def test_names_that_callers_invent_do_not_fill_the_memory() -> None:
     for number in range(4500):
         ring.call(f"one:{number}")
     assert len(ring.board.health().targets) <= 4096
+
+
+def test_names_that_callers_invent_are_forgotten_though_each_was_refused_a_moment_ago() -> None:
+    ring = Ring()
+    ring.call("one:paused", ProviderRateLimitError("slow down", retry_after_s=3000))
+    ring.call("one:down", DOWN, times=5)
+    for number in range(6000):
+        ring.call(f"one:invented-{number}", ModelNotFoundError("gone", status=404))
+    assert len(ring.board.health().targets) <= 4096
+    assert not ring.is_open("one:invented-5999")
+    assert ring.rests_s("one:paused") == 3000, "what a server asked for is remembered"
+    assert not ring.is_open("one:down")
+
+
+class LookedAt(FakeClock):
+    """Counts how often somebody asks for the time."""
+
+    looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return super().monotonic()
+
+
+def test_where_none_can_be_forgotten_not_each_new_name_has_all_of_them_looked_through() -> None:
+    clock = LookedAt()
+    board = Board(clock)
+    for number in range(6000):
+        board.find("one", None, f"{number}").pause(1000.0, 3000, "slow down")
+    assert clock.looks <= 10
 
 
 @pytest.mark.parametrize("name", ["opnai", "opnai:m", "fast"])

@@ -182,7 +182,7 @@ def test_the_first_content_of_a_stream_is_all_that_a_probe_has_to_show() -> None
     assert watched.breaker.state is OPEN, "how it ended counted, too"
 
 
-def test_a_lost_probe_is_followed_by_another_and_counts_for_nothing_then() -> None:
+def test_a_lost_probe_is_followed_by_another_and_its_failure_counts_for_nothing_then() -> None:
     watched = Watched()
     watched.fail(0, 5)
     breaker = watched.breaker
@@ -192,11 +192,30 @@ def test_a_lost_probe_is_followed_by_another_and_counts_for_nothing_then() -> No
     assert breaker.ready_at(later) <= later
     second = breaker.admit(later)
     assert breaker.ready_at(later) == later + 60
-    breaker.succeed(lost, later)
     breaker.fail(lost, later, "late")
+    breaker.trip(lost, later, 1000, "late")
+    breaker.release(lost)
     assert breaker.state is HALF_OPEN
+    assert breaker.ready_at(later) == later + 60
     breaker.succeed(second, later)
     assert breaker.state is CLOSED
+
+
+@pytest.mark.parametrize("report", ["succeed", "begin"])
+def test_what_takes_longer_than_a_lease_comes_back_all_the_same(report: str) -> None:
+    watched = Watched()
+    watched.fail(0, 5)
+    breaker, now = watched.breaker, watched.breaker.until
+    slow = breaker.admit(now)
+    breaker.admit(now + 60)
+    permit = getattr(breaker, report)(slow, now + 90)
+    assert breaker.state is CLOSED
+    for _ in range(5):
+        breaker.fail(permit, now + 91, "cut")
+    assert breaker.state is OPEN, "it is a permit of the time after"
+    breaker.admit(breaker.until)
+    breaker.succeed(slow, breaker.until)
+    assert breaker.state is HALF_OPEN, "it says nothing of a later time"
 
 
 def test_a_probe_that_learnt_nothing_gives_its_lease_back_at_once() -> None:

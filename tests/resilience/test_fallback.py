@@ -55,6 +55,12 @@ def test_the_callers_own_mistake_or_deadline_ends_the_call(error: LLMRingError) 
     assert not moves_on(error, first=False)
 
 
+def test_an_overflow_moves_on_where_the_policy_says_so_and_no_other_refusal_does() -> None:
+    for first in (True, False):
+        assert moves_on(ContextLengthError("m"), first=first, on_overflow="larger_window")
+        assert not moves_on(InvalidRequestError("m"), first=first, on_overflow="larger_window")
+
+
 @pytest.mark.spec("U43")
 def test_what_a_later_dialect_cannot_say_passes_it_over_and_what_the_first_cannot_is_the_callers_mistake() -> None:
     assert not moves_on(ConfigurationError("m"), first=True)
@@ -69,6 +75,7 @@ BEST_FIRST: list[LLMRingError] = [
     ProviderRateLimitError("rate limit"),
     ProviderTimeoutError("timeout"),
     ProviderResponseError("response"),
+    ContextLengthError("too small, and it was gone on to others"),
     MissingCredentialError("no key"),
     CircuitBreakerError("breaker"),
     ConfigurationError("dialect"),

@@ -422,7 +422,7 @@ async def test_every_attempt_sends_the_same(
     fake_provider: FakeProvider, keys: dict[str, Any], dialect: str, headers: dict[str, str] | None
 ) -> None:
     # None of the vendors documents a key that makes a call happen once, and their SDKs send none (openai 3.52, anthropic 2.11:
-    # `_idempotency_header = None`), so none is made up; a caller's own, for a gateway that knows it, is the same each time.
+    # `_idempotency_header = None`), so none is sent unasked (tests/service/test_idempotency.py); a caller's own header is the same each time.
     fake_provider.script(Fault.status(500), Fault.reset(), Answer("At last."))
     request = LLMRequest(
         model=f"{SPEAKERS[dialect]}:m",

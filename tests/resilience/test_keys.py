@@ -407,7 +407,7 @@ def test_a_repository_names_no_other_key_than_its_providers_own() -> None:
         ({"keys": ["KEY_A", 5]}, r"keys\[1\] is none"),
         ({"keys": [{"name": "KEY_A"}]}, r"keys\[0\] is none"),
         ({"keys": [{"variable": "KEY_A", "weight": 0}]}, "weight 0"),
-        ({"keys": [{"variable": "KEY_A", "weight": "2"}]}, "weight '2'"),
+        ({"keys": [{"variable": "KEY_A", "weight": "2"}]}, "weight a str"),
         ({"keys": [{"variable": "KEY_A", "weight": float("nan")}]}, "weight nan"),
         ({"keys": ["KEY_A", "KEY_A"]}, "twice"),
         ({"keys": ["KEY_A"], "api_key": "k"}, "beside api_key"),

@@ -105,7 +105,7 @@ def test_tokens_that_were_used_beyond_the_estimate_are_told_to_the_others() -> N
     asked.grant(0.0)
     reserved = asked.quota.take(100, asked.now)
     count = asked.count
-    asked.quota.settle(reserved, 5100, asked.now, 100)
+    asked.quota.settle(reserved, 5100, asked.now, asked.now, 100)
     assert asked.count == count + 1
     wish = asked.quota.wish()
     assert wish is not None

@@ -313,8 +313,10 @@ async def test_the_deadline_ends_the_waiting_in_line() -> None:
         await clock.advance_async(4.9)
         assert not late.done()
         await clock.advance_async(0.2)
-        with pytest.raises(DeadlineExceededError):
+        with pytest.raises(DeadlineExceededError, match="waited for its turn") as caught:
             await late
+        assert (caught.value.provider, caught.value.model) == ("metered", "m")
+        assert "limits=" in (caught.value.hint or "")
         await clock.advance_async(60)
         assert (await patient).content == "fine"
         assert provider.times()[1] - began == pytest.approx(60.5)
@@ -415,29 +417,60 @@ async def test_limits_for_what_is_not_there_are_refused_at_once(limits: Any, say
     assert caught.value.hint
 
 
+POOL = (
+    'version = "1.1"\ndefault_profile = "default"\n[profiles.default]\nname = "default"\n'
+    '[[profiles.default.bindings]]\nalias = "pool"\nmodels = ["metered:a", "metered:b"]\n'
+)
+
+
+@pytest.mark.spec("B05", "U31")
+@pytest.mark.parametrize(
+    "limit", [RateLimits(requests_per_minute=1), RateLimits(tokens_per_minute=1000), RateLimits(max_concurrent=1)]
+)
+async def test_where_a_line_is_long_the_next_model_is_asked_at_once_and_the_first_again_when_it_is_not(
+    limit: RateLimits, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    provider = Metered(clock, latency_s=5)
+    lock = tmp_path / "llmring.lock"
+    lock.write_text(POOL)
+    async with metered_ring(clock, provider, limits={"metered:a": limit}, lockfile_path=lock) as ring:
+        calls = [asyncio.ensure_future(ring.chat("pool", "Hi")) for _ in range(10)]
+        await clock.run_until_idle()
+        assert (len(provider.times("a")), len(provider.times("b"))) == (1, 9)
+        await clock.advance_async(5)
+        answers = [await call for call in calls]
+        passed_over = [answer.attempts for answer in answers if answer.called_model == "metered:b"]
+        assert all("its limits are reached" in attempts[0]["message"] for attempts in passed_over)
+        shown = "until another call has ended" if limit.max_concurrent else "for another"
+        assert all(shown in attempts[0]["message"] for attempts in passed_over)
+        await clock.advance_async(120)
+        asked = asyncio.ensure_future(ring.chat("pool", "Hi"))
+        await clock.advance_async(5)
+        assert (await asked).called_model == "metered:a"
+
+
 @pytest.mark.parametrize("shut_by", ["failures", "hand"])
 async def test_who_stands_in_line_goes_to_the_next_model_when_the_gate_shuts(shut_by: str, tmp_path: Path) -> None:
     clock = FakeClock()
     provider = Metered(clock, latency_s=0)
     lock = tmp_path / "llmring.lock"
-    lock.write_text(
-        'version = "1.1"\ndefault_profile = "default"\n[profiles.default]\nname = "default"\n'
-        '[[profiles.default.bindings]]\nalias = "pool"\nmodels = ["metered:a", "metered:b"]\n'
-    )
+    lock.write_text(POOL)
     limits = {"metered:a": RateLimits(requests_per_minute=60)}
     async with metered_ring(clock, provider, limits=limits, lockfile_path=lock) as ring:
-        if shut_by == "failures":
-            provider.judge = lambda request: ProviderResponseError("down") if request.model == "a" else None
+        ring.isolate("metered:b")  # or nobody would stand in line for the other one
         calls = [asyncio.ensure_future(ring.chat("pool", "Hi")) for _ in range(100)]
         await clock.run_until_idle()
+        ring.restore("metered:b")
+        assert {target.model: target.waiting for target in ring.health().targets} == {"a": 99, "b": 0}
         if shut_by == "hand":
-            assert ring.health().targets[0].waiting == 99
             ring.isolate("metered:a")
             await clock.run_until_idle()
         else:
-            await clock.advance_async(5)  # five failures in a row open the breaker
+            provider.judge = lambda request: ProviderResponseError("down") if request.model == "a" else None
+            await clock.advance_async(8)  # five failures in a row open the breaker
         assert all(call.done() for call in calls)
-        assert len(provider.times("b")) == (100 if shut_by == "failures" else 99)
+        assert len(provider.times("b")) == 99
         assert {(await call).called_model for call in calls} <= {"metered:a", "metered:b"}
 
 

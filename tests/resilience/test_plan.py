@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -19,9 +20,11 @@ from llmring.exceptions import (
     ProviderUnreachableError,
 )
 from llmring.resilience.board import Board
+from llmring.resilience.breaker import Scope
 from llmring.resilience.outcome import Outcome, judge
 from llmring.resilience.plan import Plan, Route
-from llmring.resilience.policy import RetryPolicy
+from llmring.resilience.policy import RateLimits, RetryPolicy
+from llmring.resilience.quota import Place
 from llmring.testing import FakeClock
 
 DOWN = ProviderResponseError("down", status=500)
@@ -97,6 +100,32 @@ def test_another_model_is_asked_before_the_same_one_however_short_its_pause() ->
     assert call.asked == ["one", "two"]
 
 
+def test_after_an_overflow_only_those_that_hold_more_are_asked() -> None:
+    windows = {"small": 10, "as small": 10, "unknown": None, "large": 20, "larger": 30}
+    call = Call(*windows)
+    first = call.plan.next(0.0)
+    assert isinstance(first, Route)
+    assert call.plan.overflowed(first, windows.__getitem__)
+    second = call.plan.next(0.0)
+    assert isinstance(second, Route)
+    assert second.candidate == "large"
+    assert call.plan.overflowed(second, windows.__getitem__)
+    third = call.plan.next(0.0)
+    assert isinstance(third, Route)
+    assert third.candidate == "larger"
+    assert not call.plan.overflowed(third, windows.__getitem__)
+    assert call.plan.next(0.0) is None
+
+
+def test_an_overflow_is_an_attempt() -> None:
+    windows = {"small": 10, "large": 20}
+    call = Call(*windows, retry=RetryPolicy(attempts_per_call=1))
+    first = call.plan.next(0.0)
+    assert isinstance(first, Route)
+    assert call.plan.overflowed(first, windows.__getitem__), "there is one that holds more"
+    assert call.plan.next(0.0) is None
+
+
 def test_three_attempts_a_target_and_six_a_call() -> None:
     assert Call("one").run(DOWN) == ["one"] * 3
     assert len(Call("one", "two", "three").run(DOWN)) == 6
@@ -153,13 +182,28 @@ def test_a_hint_is_waited_for_where_there_is_nobody_else() -> None:
     assert started == call.clock.monotonic()
 
 
+def test_all_waits_that_servers_asked_for_come_to_no_more_than_the_longest() -> None:
+    call = Call("one")
+    asked = call.run(ProviderResponseError("x", status=503, retry_after_s=20))
+    assert (len(asked), call.waited_s) == (2, [20]), "a second one would make it 40 s"
+    call = Call("one", retry=RetryPolicy(max_rate_limit_wait_s=40))
+    asked = call.run(ProviderResponseError("x", status=503, retry_after_s=20))
+    assert (len(asked), call.waited_s) == (3, [20, 20])
+
+
 def test_a_rate_limit_with_a_hint_burns_no_attempt_and_ends_at_the_longest_wait() -> None:
     call = Call("one")
     asked = call.run(ProviderRateLimitError("x", status=429, retry_after_s=5))
     assert len(asked) == 7, "30 s in all"
     call = Call("one")
     asked = call.run(ProviderRateLimitError("x", status=429, retry_after_s=0.001))
-    assert len(asked) <= 61, "not asked for ever, however short the pauses"
+    assert len(asked) <= 62, "not asked for ever, however short the pauses"
+
+
+@pytest.mark.parametrize(("most", "asked"), [(1, ["one"]), (6, ["one", "two"])])
+def test_who_may_not_wait_at_all_has_an_attempt_less_after_a_rate_limit(most: int, asked: list[str]) -> None:
+    once = RetryPolicy(attempts=1, attempts_per_call=most, max_rate_limit_wait_s=0)
+    assert Call("one", "two", retry=once).run(ProviderRateLimitError("x", status=429, retry_after_s=5)) == asked
 
 
 def test_a_rate_limit_moves_on_to_a_healthy_sibling_at_once() -> None:
@@ -204,7 +248,48 @@ def test_where_all_rest_one_call_a_second_asks_the_one_that_is_due_first() -> No
     assert other.plan.next(call.clock.monotonic()) is not None, "until the probe goes, its place is free"
     step.target.admit(call.clock.monotonic())
     assert other.plan.next(call.clock.monotonic()) is None
-    assert Call("one", "two", board=call.board).plan.next(call.clock.monotonic()) is not None
+    # Nor does the other one get a call in that second: it is one a second for all.
+    again = Call("one", "two", board=call.board)
+    assert again.plan.next(call.clock.monotonic()) is None
+    call.clock.advance(1)
+    step = again.plan.next(call.clock.monotonic())
+    assert isinstance(step, Route)
+    assert step.candidate == "one"
+
+
+def test_three_that_rest_get_one_call_a_second_together() -> None:
+    names = ("one", "two", "three")
+    call = Call(*names)
+    for name in names:
+        call.fail(name, DOWN, 5)
+    clock, asked = call.clock, 0
+    clock.advance(1)  # all three are due 4 to 6 s after they were shut
+    for _ in range(30):
+        step = Call(*names, board=call.board).plan.next(clock.monotonic())
+        if isinstance(step, Route):
+            asked += 1
+            step.target.quota.in_flight += 1
+            step.target.leave(step.target.admit(clock.monotonic()), DOWN, clock.monotonic())
+        clock.advance(0.1)
+    assert 3 <= asked <= 4
+
+
+def test_a_line_for_our_own_limits_is_no_reason_to_wait_where_another_model_is_free() -> None:
+    board = Board(FakeClock(), limits={"one": RateLimits(requests_per_minute=6)})
+    call = Call("one", "two", board=board)
+    now = call.clock.monotonic()
+    first = board.find("one", None, "m")
+    first.admit(now, Place(now, 0, first.quota.take(0, now)))
+    step = call.plan.next(now)
+    assert isinstance(step, Route)
+    assert step.candidate == "two"
+    assert call.plan.routes[0].refusal is not None
+    assert call.plan.routes[0].refusal.scope is Scope.QUOTA
+    # Where the other one is no better off, it is the first again, which lines the call up.
+    call.fail("two", DOWN, 5)
+    step = Call("one", "two", board=board).plan.next(now)
+    assert isinstance(step, Route)
+    assert step.candidate == "one"
 
 
 def test_all_calls_together_make_ten_second_attempts_and_a_fifth_of_their_number() -> None:
@@ -294,11 +379,26 @@ def test_every_plan_ends_within_its_policy(
 def test_pauses_that_are_over_before_anybody_looks_do_not_go_on_for_ever(most_s: float, asked: int) -> None:
     call = Call("one", retry=RetryPolicy(max_rate_limit_wait_s=most_s))
     verdict = judge(ProviderRateLimitError("slow down", status=429, retry_after_s=1e-6))
-    count = 0
-    while isinstance(route := call.plan.next(call.clock.monotonic()), Route) and count < 1000:
-        call.plan.failed(route, verdict, call.clock.monotonic())
-        count += 1
-    assert count == asked
+    asked_at: list[float] = []
+    while (step := call.plan.next(call.clock.monotonic())) is not None and len(asked_at) < 1000:
+        if isinstance(step, Route):
+            asked_at.append(call.clock.monotonic())
+            call.plan.failed(step, verdict, call.clock.monotonic())
+        else:
+            call.clock.advance(step - call.clock.monotonic())
+    assert len(asked_at) == asked
+    # Nor as fast as the server says: by the number of its pauses, and by time.
+    gaps_s = [later - earlier for earlier, later in pairwise(asked_at)]
+    assert all(0.1 <= gap_s <= 0.2 for gap_s in gaps_s)
+    assert len(set(gaps_s)) == len(gaps_s)
+
+
+@pytest.mark.parametrize(("hint_s", "waits"), [(0.099, True), (0.1, False), (0.3, False), (2.0, False)])
+def test_a_pause_that_is_long_enough_is_kept_to_exactly(hint_s: float, waits: bool) -> None:
+    """By its quota's gate: the plan itself has nothing to wait for."""
+    call = Call("one")
+    assert call.step(ProviderRateLimitError("slow down", status=429, retry_after_s=hint_s))
+    assert isinstance(call.plan.next(call.clock.monotonic()), Route) is not waits
 
 
 def test_the_thousandth_pause_is_no_longer_than_the_longest() -> None:

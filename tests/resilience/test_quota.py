@@ -85,7 +85,7 @@ class QuotaMachine(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.reserved))
     @rule(good=st.booleans())
     def end(self, good: bool) -> None:
-        self.quota.settle(self.reserved.pop(), None, self.now)
+        self.quota.settle(self.reserved.pop(), None, self.now, self.now)
         if good:
             self.quota.grow()
         else:
@@ -94,7 +94,7 @@ class QuotaMachine(RuleBasedStateMachine):
     @precondition(lambda self: bool(self.reserved) and self.sent[-1] == self.now)
     @rule()
     def call_off(self) -> None:
-        self.quota.give_back(self.reserved.pop())
+        self.quota.give_back(self.reserved.pop(), self.now)
         self.sent.pop()
 
     @rule(seconds=st.floats(0, 30))
@@ -153,7 +153,7 @@ def test_a_line_loses_nothing_and_keeps_its_order(steps: list[tuple[str, float]]
         try:
             await gone.wait()
         finally:
-            quota.settle(place.reserved, None, loop.at)
+            quota.settle(place.reserved, None, loop.at, place.taken_at)
             queue.wake()
 
     async def run() -> None:

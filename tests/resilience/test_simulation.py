@@ -23,6 +23,8 @@ WANTED = (
     "before its time",
     "repeat",
     "line",
+    "overflow",
+    "a larger window",
     "pause",
     "cancelled",
     "deadline",

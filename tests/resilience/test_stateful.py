@@ -47,6 +47,7 @@ class BreakerMachine(RuleBasedStateMachine):
         self.turn = 0  # of states: a permit of an earlier one says nothing
         self.permits: list[tuple[int, int]] = []  # ours and its own
         self.probe: int | None = None
+        self.probes: set[int] = set()  # since it was half-open: a success of one that is late is one all the same
         self.lease_until = -math.inf
         self.row = 0
         self.ended = self.failed = 0
@@ -64,9 +65,12 @@ class BreakerMachine(RuleBasedStateMachine):
         if is_probe:
             assert self.probe is None or self.now >= self.lease_until, "two probes"
             assert self.now >= self.kept_until, "before the time that the server named"
+        if self.breaker.state is BreakerState.OPEN:
+            self.probes.clear()
         permit = self.breaker.admit(self.now)
         if is_probe:
             self.turn += 1
+            self.probes.add(self.turn)
             self.probe, self.lease_until = self.turn, self.now + POLICY.lease_s
         self.permits.append((self.turn, permit))
 
@@ -97,6 +101,10 @@ class BreakerMachine(RuleBasedStateMachine):
             self.breaker.release(permit)
         if how == "lost":
             return
+        if how == "good" and before is BreakerState.HALF_OPEN and turn in self.probes and not counts:
+            assert self.breaker.state is BreakerState.CLOSED, "late, and a success all the same"
+            self.probe = None
+            return
         if not counts:
             assert self.breaker.state is before, "a permit of an earlier state moved it"
         if is_probe and counts and before is BreakerState.HALF_OPEN:
@@ -105,6 +113,7 @@ class BreakerMachine(RuleBasedStateMachine):
             assert self.breaker.state is wanted
             if how == "neutral":
                 self.turn += 1
+                self.probes.clear()
                 assert self.breaker.ready_at(self.now) <= self.now, "its lease is free at once"
 
     @precondition(lambda self: self.breaker.state is BreakerState.CLOSED)

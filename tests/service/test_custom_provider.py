@@ -651,3 +651,30 @@ async def test_a_breaker_of_the_providers_own_is_an_attempt_that_failed(stream: 
     assert caught.value.retry_after_s == 3
     assert len(own.requests) == 1  # 3 s are longer than it may wait
     assert [attempt.error for attempt in caught.value.attempts] == ["ProviderResponseError"]
+
+
+@pytest.mark.spec("A22")
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "plain"])
+async def test_a_deadline_of_the_providers_own_ends_no_call(
+    stream: bool, make_ring: MakeRing, fake_provider: FakeProvider
+) -> None:
+    # As of a ring within the provider. The caller set none, and another model of the pool is there.
+    passed = DeadlineExceededError("the call's deadline has passed")
+    ring = make_ring(providers={"one": Scripted(fails(passed), items=[passed])})
+    fake_provider.script(Answer("from the sibling"))
+    response = await (collect(ring, "pool") if stream else ring.chat("pool", "Hi"))
+    answer = response[-1].data if isinstance(response, list) else response
+    assert (answer.called_model, [attempt["error"] for attempt in answer.attempts]) == (
+        "two:m2",
+        ["ProviderTimeoutError"],
+    )
+
+
+@pytest.mark.spec("A22")
+async def test_a_deadline_of_the_providers_own_after_content_interrupts_the_stream(make_ring: MakeRing) -> None:
+    passed = DeadlineExceededError("the call's deadline has passed")
+    own = Scripted(items=[StreamChunk(StreamEventType.TOKEN, delta="a part"), passed])
+    with pytest.raises(StreamInterruptedError) as caught:
+        await collect(make_ring(providers={"own": own}))
+    assert caught.value.partial is not None
+    assert caught.value.partial.content == "a part"

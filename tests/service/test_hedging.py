@@ -108,6 +108,26 @@ async def test_a_pool_of_one_is_asked_twice_itself(
     assert len(fake_provider.received) == 2
 
 
+@pytest.mark.parametrize("attempts", [2, 3])
+async def test_both_of_one_target_count_as_its_attempts(
+    attempts: int, make_ring: MakeRing, fake_provider: FakeProvider, fake_clock: FakeClock
+) -> None:
+    ring = make_ring(clock=fake_clock, retry=RetryPolicy(hedge=True, attempts=attempts, backoff_s=0))
+    await teach(ring, fake_provider, fake_clock, False, "fast")
+    gate = asyncio.Event()
+    fake_provider.script(Exact(503, chunks=[gate, b"{}"]), Fault.status(500))
+    asked = asyncio.create_task(ask(ring, False, "fast"))
+    await fake_provider.wait_received(41)
+    fake_clock.advance(1.1)
+    await fake_provider.wait_received(42)
+    while ring.health().targets[0].in_flight > 1:
+        await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(ProviderResponseError) as caught:
+        await asked
+    assert (len(fake_provider.received), len(caught.value.attempts)) == (attempts, attempts)
+
+
 async def asks_once(ring: LLMRing, fake: FakeProvider, clock: FakeClock, **given: object) -> bool:
     """Whether a call that is late goes out once alone."""
     fake.received.clear()

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
-from llmring.calls.call import Call, Reply, Send
-from llmring.clock import Clock
+from llmring.calls.call import Call, Reply
 from llmring.exceptions import SchemaValidationError
 from llmring.registry.pricing import charge
 from llmring.schemas.events import (
@@ -42,13 +41,12 @@ def finish(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse:
     return response
 
 
-async def ask(call: Call, send: Send, clock: Clock) -> LLMResponse:
-    """Sends a call that is no stream; what `finish` makes of the reply."""
-    reply = await send(call)
+def finish_whole(call: Call, reply: Reply, now: float) -> LLMResponse:
+    """Of a reply that is no stream; as `finish`."""
     folding = Fold()
     for event in reply.events:
         folding.add(event)
-    return finish(call, reply, folding, clock.monotonic())
+    return finish(call, reply, folding, now)
 
 
 def describe(call: Call, reply: Reply, folding: Fold, now: float) -> LLMResponse:

@@ -48,7 +48,7 @@ class Call:
     fetched: what was got of the request's URLs, for the candidates that take none. retry: None = the ring's. paused_s: how long it has
     stood in line while servers asked for a pause. has_siblings: whether there is more than one way that it can go. restarts: whether a
     stream that breaks off is to be begun anew; restart: by what, once it
-    has begun, given what broke it off.
+    has begun, given what broke it off. idempotency_key: None until an attempt needs one.
     """
 
     asked: LLMRequest
@@ -65,6 +65,7 @@ class Call:
     has_siblings: bool = False
     restarts: bool = False
     restart: Callable[[LLMRingError], Awaitable[Reply]] | None = None
+    idempotency_key: str | None = None
 
 
 class Settle(Protocol):
@@ -131,6 +132,7 @@ class PlainCall(Generic[T]):
     has_siblings: bool = False
     restarts: bool = False  # never: there is no stream
     restart: Any = None
+    idempotency_key: str | None = None
 
 
 @dataclass(slots=True)

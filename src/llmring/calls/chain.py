@@ -99,9 +99,9 @@ def with_pin(send_to: SendTo, drift: DriftCheck, digests: DigestCheck | None) ->
 def with_deadline(send: Send) -> Send:
     """One deadline over all attempts. Every wait below is bounded by it."""
 
-    async def send_within_deadline(call: Call) -> Reply:
+    def send_within_deadline(call: Call) -> Awaitable[Reply]:
         if call.request.deadline is not None:
             call.deadline = call.started + call.request.deadline
-        return await send(call)
+        return send(call)
 
     return send_within_deadline

@@ -18,6 +18,7 @@ from llmring.calls.source import LAST_BYTES_S, interruption, say_who
 from llmring.clock import Clock
 from llmring.exceptions import (
     CircuitBreakerError,
+    DeadlineExceededError,
     LLMRingError,
     NotSupportedError,
     ProviderConnectionError,
@@ -188,11 +189,18 @@ def _foreign(error: Exception) -> ProviderError | NotSupportedError:
 
 
 def _as_an_answer(error: ProviderError) -> ProviderError:
-    """A breaker of the provider's own, perhaps of a ring within it, is none of ours: it has been asked, and that is an attempt."""
-    if not isinstance(error, CircuitBreakerError):
+    """A breaker or a deadline of the provider's own, perhaps of a ring within it, is none of ours: it has been asked, and that is an
+    attempt, which ends no call."""
+    error.is_foreign = True
+    if isinstance(error, CircuitBreakerError):
+        told = ProviderResponseError(error.message, code=error.code, retry_after_s=error.retry_after_s, hint=error.hint)
+    elif isinstance(error, DeadlineExceededError):
+        told = ProviderTimeoutError("a deadline of the provider's own has passed", hint=error.hint)
+    else:
         return error
-    told = ProviderResponseError(error.message, code=error.code, retry_after_s=error.retry_after_s, hint=error.hint)
+    told.is_foreign = True
     told.__cause__ = error
+    told.usage = error.usage
     return told
 
 
@@ -285,13 +293,14 @@ class _ChunkSource:
         except TimeoutError:
             cause: ProviderError = self._clock.error()
         except ProviderError as error:
-            cause = error
+            cause = _as_an_answer(error)
         except LLMRingError:
             self.close()
             raise
         self.close()
         self._tell(cause)
         error = interruption(cause)
+        error.is_foreign = True
         if error is not cause:
             self._tell(error)
             raise error from cause

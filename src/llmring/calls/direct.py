@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from llmring.calls.answer import ask
+from llmring.calls.answer import finish_whole
 from llmring.calls.call import Call, PlainCall, Send
 from llmring.calls.chain import build_direct_chain
 from llmring.calls.exchange import Exchange
@@ -45,7 +45,9 @@ class DirectCaller:
         self._defaults = defaults
 
     async def chat(self, provider: BaseLLMProvider, request: LLMRequest | MessageInput) -> LLMResponse:
-        return await ask(self._begin(provider, request, stream=False), self._send_to(provider), self._clock)
+        call = self._begin(provider, request, stream=False)
+        reply = await self._send_to(provider)(call)
+        return finish_whole(call, reply, self._clock.monotonic())
 
     def chat_stream(self, provider: BaseLLMProvider, request: LLMRequest | MessageInput) -> ChatStream:
         return ChatStream(self._begin(provider, request, stream=True), self._send_to(provider), self._clock)

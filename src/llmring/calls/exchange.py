@@ -14,6 +14,7 @@ from llmring.calls.attempts import find_usage
 from llmring.calls.background import finish_job
 from llmring.calls.call import Call, PlainCall, PlainReply, Reply
 from llmring.calls.fitting import fit_request, note_conversions
+from llmring.calls.idempotency import name_call
 from llmring.calls.media import LARGE_BYTES, MediaPlace, MediaStep, weigh, without_media
 from llmring.calls.options import lay_under
 from llmring.calls.source import StreamSource, say_who
@@ -31,7 +32,7 @@ from llmring.resilience.deadline import ReplyClock, effective_timeouts
 from llmring.resilience.fallback import with_attempts
 from llmring.resolver import Candidate
 from llmring.schemas.events import has_content
-from llmring.schemas.request import Timeouts
+from llmring.schemas.request import LLMRequest, Timeouts
 from llmring.secret import Scrubber
 from llmring.transport.alarm import Alarm
 from llmring.transport.base import HTTPReply, HTTPRequest, Transport
@@ -68,7 +69,18 @@ class Exchange:
         """
         provider = provider or self._find_provider(candidate.ref.provider, candidate.credential)
         try:
-            return await self._run(call, candidate, provider)
+            http_request, warnings, request, dialect = await self._encode(call, candidate, provider)
+            is_job = bool(request.background) and isinstance(dialect, WorksInBackground)
+            # No closure, and no more names than are needed below: a garbage collector looks at each for as long as the call takes.
+            take = partial(self._take_reply, call, candidate, provider, dialect, warnings, is_job)
+            reply = await self._converse(
+                http_request, provider, request.timeout, call.deadline, call.stream, take, dialect=dialect
+            )
+            if is_job and isinstance(dialect, WorksInBackground):
+                ask = partial(self._ask_about_job, provider, dialect, request.timeout)
+                reply.raw = await finish_job(reply.raw, dialect.background, ask, self._clock, call.deadline)
+                reply.events = dialect.decode(reply.raw)
+            return reply
         except ProviderError as error:
             self._say_who(error, candidate, provider)
             raise
@@ -80,6 +92,8 @@ class Exchange:
         provider = provider or self._find_provider(candidate.ref.provider, candidate.credential)
         try:
             encoded = call.encode(provider, provider.target(candidate.ref.model, candidate.info))
+            if provider.row.idempotency_header is not None:
+                name_call(encoded, provider.row.idempotency_header, call, candidate.ref.model)
             self._warn_once(encoded.warnings)
 
             async def take(http: HTTPReply, clock: ReplyClock) -> PlainReply[T]:
@@ -89,7 +103,8 @@ class Exchange:
                 request_id = _request_id(http, provider.scrubber)
                 return PlainReply(candidate, value, request_id, encoded.warnings, raw, http.headers)
 
-            return await self._converse(encoded, provider, call.timeout, call.deadline, False, take)
+            http_request = _http_request(encoded, provider, _render(encoded.body))
+            return await self._converse(http_request, provider, call.timeout, call.deadline, False, take)
         except ProviderError as error:
             self._say_who(error, candidate, provider)
             raise
@@ -99,7 +114,10 @@ class Exchange:
             error.hint = provider.row.hint or error.hint
         say_who(error, candidate, provider.scrubber)
 
-    async def _run(self, call: Call, candidate: Candidate, provider: BaseLLMProvider) -> Reply:
+    async def _encode(
+        self, call: Call, candidate: Candidate, provider: BaseLLMProvider
+    ) -> tuple[HTTPRequest, list[str], LLMRequest, Dialect]:
+        """What is sent, with which warnings, of which request, in whose words."""
         request = call.request
         if provider.row.defaults is not None:
             request = lay_under(provider.row.defaults, request, call.extra_params)
@@ -115,12 +133,8 @@ class Exchange:
         weight = weigh(request)
         if weight.media:
             place = MediaPlace(provider, target, dialect.name, call.deadline)
-            asked = request
-
-            def check() -> None:
-                """What the dialect has no words for is told before anything is fetched or uploaded."""
-                dialect.encode(without_media(asked), target, stream=stream, under=under)
-
+            # What the dialect has no words for is told before anything is fetched or uploaded.
+            check = partial(dialect.encode, without_media(request), target, stream=stream, under=under)
             request = await self._media.prepare(request, weight, place, call.fetched, check)
             weight = weigh(request)
         large = weight.size_bytes > LARGE_BYTES
@@ -128,31 +142,38 @@ class Exchange:
             encoded = await asyncio.to_thread(dialect.encode, request, target, stream=stream, under=under)
         else:
             encoded = dialect.encode(request, target, stream=stream, under=under)
+        if provider.row.idempotency_header is not None:
+            name_call(encoded, provider.row.idempotency_header, call, candidate.ref.model, request.idempotency_key)
         if request.provider_options is not None:
             notes += await provider.prepare(request.provider_options, candidate.ref.model, call.deadline)
         encoded.warnings[:0] = notes
         self._warn_once(encoded.warnings)
+        # The body first: where it fails, no local variable of a frame holds a key yet.
+        data = await asyncio.to_thread(_render, encoded.body) if large else _render(encoded.body)
+        return _http_request(encoded, provider, data), encoded.warnings, request, dialect
 
-        async def take(http: HTTPReply, clock: ReplyClock) -> Reply:
-            reply = Reply(candidate, [], http.status, _request_id(http, provider.scrubber), encoded.warnings)
-            reply.headers = http.headers
-            if call.stream and not _is_json(http, dialect.stream_type):
-                await self._begin_stream(call, reply, http, clock, provider, dialect)
-                return reply
-            # A server that was asked for a stream and answers in one piece is taken at its word.
-            reply.raw = raw = await http.read(clock.until())
-            http.close()
-            if not request.background:
-                reply.events = dialect.decode(raw)
+    async def _take_reply(
+        self,
+        call: Call,
+        candidate: Candidate,
+        provider: BaseLLMProvider,
+        dialect: Dialect,
+        warnings: list[str],
+        is_job: bool,
+        http: HTTPReply,
+        clock: ReplyClock,
+    ) -> Reply:
+        """is_job: whether the server may work on in the background, and says here how far it is."""
+        reply = Reply(candidate, [], http.status, _request_id(http, provider.scrubber), warnings)
+        reply.headers = http.headers
+        if call.stream and not _is_json(http, dialect.stream_type):
+            await self._begin_stream(call, reply, http, clock, provider, dialect)
             return reply
-
-        reply = await self._converse(
-            encoded, provider, request.timeout, call.deadline, call.stream, take, large=large, dialect=dialect
-        )
-        if request.background and isinstance(dialect, WorksInBackground):
-            ask = partial(self._ask_about_job, provider, dialect, request.timeout)
-            reply.raw = await finish_job(reply.raw, dialect.background, ask, self._clock, call.deadline)
-            reply.events = dialect.decode(reply.raw)
+        # A server that was asked for a stream and answers in one piece is taken at its word.
+        reply.raw = raw = await http.read(clock.until())
+        http.close()
+        if not is_job:
+            reply.events = dialect.decode(raw)
         return reply
 
     async def _ask_about_job(
@@ -170,26 +191,23 @@ class Exchange:
             http.close()
             return raw
 
-        return await self._converse(encoded, provider, timeouts or timeout, deadline, False, take, dialect=dialect)
+        http_request = _http_request(encoded, provider, _render(encoded.body))
+        return await self._converse(http_request, provider, timeouts or timeout, deadline, False, take, dialect=dialect)
 
     async def _converse(
         self,
-        encoded: EncodedRequest,
+        http_request: HTTPRequest,
         provider: BaseLLMProvider,
         timeout: float | Timeouts | None,  # noqa: ASYNC109 - the clocks of a ReplyClock
         deadline: float | None,
         stream: bool,
         take: Callable[[HTTPReply, ReplyClock], Awaitable[T]],
         *,
-        large: bool = False,
         dialect: Dialect | None = None,
     ) -> T:
         """Sends, and has `take` read the reply where its status is good; whatever goes wrong, the connection is let go.
 
         dialect: in whose words the server says what is wrong; default, the provider's own."""
-        # The body first: where it fails, no local variable of a frame holds a key yet.
-        data = await asyncio.to_thread(_render, encoded.body) if large else _render(encoded.body)
-        http_request = _http_request(encoded, provider, data)
         sent_key = provider.sent_key
         timeouts = effective_timeouts(timeout, local=provider.row.local)
         clock = ReplyClock(timeouts, started=self._clock.monotonic(), deadline=deadline, stream=stream)

@@ -5,7 +5,7 @@ it may, and each that went reports once how it ended, however it ended.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -14,6 +14,8 @@ from llmring.calls.call import Call, PlainCall, PlainReply, PoolCall, Reply, Sen
 from llmring.calls.queue import Queue, Turns
 from llmring.exceptions import (
     CircuitBreakerError,
+    ConfigurationError,
+    DeadlineExceededError,
     ProviderError,
     ProviderRateLimitError,
     ProviderUnreachableError,
@@ -21,7 +23,6 @@ from llmring.exceptions import (
 )
 from llmring.resilience.board import Board
 from llmring.resilience.breaker import BreakerState, Scope, Transition
-from llmring.resilience.deadline import deadline_passed
 from llmring.resilience.quota import Quota
 from llmring.resilience.target import Permit, Refusal, Target
 from llmring.resolver import Candidate
@@ -45,7 +46,9 @@ class Gates:
         self._queues: dict[Target, Queue] = {}  # of targets that had somebody wait
         self._turns = None if board.quota is None else Turns(board.quota, self._clock)
         self._backoffs: set[asyncio.Future[None]] = set()
+        self._resting: set[Target] = set()  # whose pause was told of, and its end not yet
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None  # where calls run, as far as was noted
         board.moved_by_hand = self._look_at_lines
 
     async def sleep(self, seconds: float) -> None:
@@ -71,6 +74,23 @@ class Gates:
                 woken.set_exception(_ring_closed())
         for queue in list(self._queues.values()):
             queue.close(_ring_closed)
+
+    def check_loop(self, what: str) -> None:
+        """Raises ConfigurationError where calls run on an event loop of another thread: nobody waits there to be told, and a gate may be
+        half moved. what: the method that was called."""
+        loop = self._loop
+        if loop is None or not loop.is_running():
+            self._loop = None
+            return
+        try:
+            is_here = asyncio.get_running_loop() is loop
+        except RuntimeError:
+            is_here = False
+        if not is_here:
+            raise ConfigurationError(
+                f"ring.{what}() was called outside of the event loop on which the ring's calls run",
+                hint=f"from another thread: loop.call_soon_threadsafe(ring.{what}, …), with that loop",
+            )
 
     def guard(self, send_to: SendTo) -> SendTo:
         """A function like the one given, which raises CircuitBreakerError instead of asking a target that rests."""
@@ -126,7 +146,11 @@ class Gates:
         """The way of nearly every call: no gate is shut, and nothing bounds how fast it may go."""
         now = self._clock.monotonic()
         quota = target.quota
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         if quota.is_free and target.refusal(now) is None:
+            if self._resting:
+                self._tell_pauses_over((target,), now)
             quota.in_flight += 1
             return target.admit(now)
         return None
@@ -134,6 +158,7 @@ class Gates:
     async def _wait(self, call: PoolCall, target: Target, tokens: float) -> Permit:
         """Waits in line. Raises CircuitBreakerError where a gate is shut, ProviderRateLimitError for what never fits, and
         DeadlineExceededError."""
+        self._loop = asyncio.get_running_loop()
         self._check(target)
         self._check_size(target, tokens)
         if self._closed:
@@ -159,13 +184,15 @@ class Gates:
                     again=again,
                 )
             except TimeoutError:
-                raise deadline_passed() from None
+                raise _deadline_passed_in_line(target) from None
             call.paused_s += max(0.0, paused_s + queue.paused_s)
             now = self._clock.monotonic()
             refusal = target.refusal(now)
             if place is None:
                 raise refused(target, refusal, now)
             if refusal is None:
+                if self._resting:
+                    self._tell_pauses_over((target,), now)
                 return target.admit(now, place)
             # What was open when it began to wait may be shut by now; a pause may have begun since its turn came, a moment ago.
             queue.give_back(place)
@@ -180,6 +207,8 @@ class Gates:
     def _look_at_lines(self) -> None:
         """A gate may have moved: before one that is shut, nobody stands in line who could go elsewhere."""
         now = self._clock.monotonic()
+        if self._resting:
+            self._tell_pauses_over(tuple(self._resting), now)
         for target, queue in self._queues.items():
             if len(queue):
                 refusal = target.refusal(now)
@@ -250,23 +279,39 @@ class Gates:
                     del self._queues[target]
         together = self.board.quota
         if place is not None and together is not None and self._turns is not None:
-            together.settle(place.reserved_together, _believed(together, used_tokens), now, place.estimate)
+            used = _believed(together, used_tokens)
+            together.settle(place.reserved_together, used, now, place.taken_at, place.estimate)
             self._turns.wake()
 
     def _tell_pause(self, target: Target, now: float) -> None:
+        if len(self._resting) >= _MOST_QUEUES:
+            self._tell_pauses_over(tuple(self._resting), now)
+        old = BreakerState.OPEN if target in self._resting else BreakerState.CLOSED  # open: it is a longer one
+        self._resting.add(target)
         quota = target.quota
-        pause_s = quota.paused_until - now
-        self.board.tell(
-            Transition(
-                Scope.QUOTA,
-                target.shown_name,
-                BreakerState.CLOSED,
-                BreakerState.OPEN,
-                quota.pause_reason,
-                self._clock.now(),
-                pause_s,
-            )
-        )
+        self._tell(target, old, BreakerState.OPEN, quota.pause_reason, quota.paused_until - now)
+
+    def _tell_pauses_over(self, targets: Iterable[Target], now: float) -> None:
+        """Of those whose pause is over. As with breakers, the next call finds out: no timer runs for it."""
+        for target in targets:
+            if target in self._resting and target.quota.paused_until <= now:
+                self._resting.discard(target)
+                self._tell(target, BreakerState.OPEN, BreakerState.CLOSED, "the pause is over", None)
+
+    def _tell(
+        self, target: Target, old: BreakerState, new: BreakerState, reason: str, retry_in_s: float | None
+    ) -> None:
+        self.board.tell(Transition(Scope.QUOTA, target.shown_name, old, new, reason, self._clock.now(), retry_in_s))
+
+
+def _deadline_passed_in_line(target: Target) -> DeadlineExceededError:
+    return DeadlineExceededError(
+        "the call's deadline has passed while it waited for its turn",
+        provider=target.provider,
+        model=target.model_name,
+        hint="LLMRequest.deadline sets it, in seconds over all attempts; ring.health() tells how many wait and for what, "
+        "LLMRing(limits=…, ring_limits=…) how fast they may go",
+    )
 
 
 def _ring_closed() -> ServiceClosedError:
@@ -300,7 +345,10 @@ def refused(target: Target, refusal: Refusal | None, now: float) -> CircuitBreak
     if refusal is None:
         refusal = Refusal(Scope.QUOTA, now, "it rests")
     retry_s = None if refusal.until == float("inf") else max(0.0, refusal.until - now)
-    when = "until it is restored" if retry_s is None else f"for another {retry_s:.1f} s"
+    if retry_s is not None:
+        when = f"for another {retry_s:.1f} s"
+    else:
+        when = "until another call has ended" if refusal.scope is Scope.QUOTA else "until it is restored"
     return CircuitBreakerError(
         f"not asked: its {refusal.scope} rests {when} ({refusal.reason})",
         provider=target.provider,

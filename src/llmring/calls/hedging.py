@@ -66,7 +66,7 @@ class Hedging(Generic[AnyCall, AnyReply]):
             return None  # it may stand in our own line, which is no word on the target
         others = [route for route in routes if route is not first]
         if not others and policy.attempts > 1:
-            others = [Route(first.candidate, first.target)]
+            others = [first]  # the route itself: both count as its attempts
         now = self._board.clock.monotonic()
         second = next((route for route in others if _is_healthy(route.target, now)), None)
         if second is None or not self._share.has_left() or not self._board.budget.withdraw(now):
@@ -115,6 +115,7 @@ class Race(Generic[AnyCall, AnyReply]):
         send_to: Callable[[AnyCall, Candidate], Awaitable[AnyReply]],
         clock: Clock,
         hedging: Hedging[AnyCall, AnyReply],
+        policy: RetryPolicy,
         *,
         second_failed: Callable[[Route[Candidate], LLMRingError, float], None],
         called_off: Callable[[Route[Candidate], Route[Candidate], float], None],
@@ -123,6 +124,7 @@ class Race(Generic[AnyCall, AnyReply]):
         self._send_to = send_to
         self._clock = clock
         self._hedging = hedging
+        self._policy = policy
         self._second_failed = second_failed
         self._called_off = called_off
         self._woken = asyncio.Event()
@@ -186,7 +188,9 @@ class Race(Generic[AnyCall, AnyReply]):
         if first.task.done():
             error = first.task.exception()
             assert error is not None
-            if second is None or not isinstance(error, LLMRingError) or not moves_on(error, first=True):
+            if second is None or not isinstance(error, LLMRingError):
+                return error
+            if not moves_on(error, first=True, on_overflow=self._policy.on_overflow):
                 return error
         return None
 

@@ -75,8 +75,8 @@ class _Level:
         self._bucket.take(tokens, now)
         return tokens
 
-    def give_back(self, reserved: float, requests: int = 1) -> None:
-        self._bucket.give_back(reserved)
+    def give_back(self, reserved: float, taken_at: float, requests: int = 1) -> None:
+        self._bucket.give_back(reserved, taken_at)
 
 
 class LimitedUse:
@@ -137,5 +137,5 @@ class RateLimiter:
         finally:
             # What is no amount would spoil the count for everybody after it: then what was known before counts.
             came_out = use.output_tokens if 0 <= use.output_tokens < math.inf else 0.0
-            self._quota.settle(place.reserved, tokens + came_out, self._clock.monotonic())
+            self._quota.settle(place.reserved, tokens + came_out, self._clock.monotonic(), place.taken_at)
             self._queue.wake()

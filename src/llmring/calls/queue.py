@@ -29,7 +29,7 @@ class Allowance(Protocol):
 
     def take(self, tokens: float, now: float, requests: int = 1) -> float: ...
 
-    def give_back(self, reserved: float, requests: int = 1) -> None: ...
+    def give_back(self, reserved: float, taken_at: float, requests: int = 1) -> None: ...
 
 
 class _Waiter:
@@ -137,9 +137,9 @@ class Queue:
 
     def give_back(self, place: Place) -> None:
         """A place that was taken, and that nobody was sent with."""
-        self._quota.give_back(place.reserved, place.requests)
+        self._quota.give_back(place.reserved, place.taken_at, place.requests)
         if self._turns is not None:
-            self._turns.quota.give_back(place.reserved_together, place.requests)
+            self._turns.quota.give_back(place.reserved_together, place.taken_at, place.requests)
         self.wake()
         if self._turns is not None:
             self._turns.wake()
@@ -195,7 +195,7 @@ class Queue:
         return self._turns is None or self._turns.may_go(self, tokens, requests, now)
 
     def _take(self, tokens: float, requests: int, now: float) -> Place:
-        place = Place(tokens, self._quota.take(tokens, now, requests), requests=requests)
+        place = Place(now, tokens, self._quota.take(tokens, now, requests), requests=requests)
         if self._turns is not None:
             place.reserved_together = self._turns.quota.take(tokens, now, requests)
         return place

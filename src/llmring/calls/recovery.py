@@ -10,11 +10,12 @@ from llmring.calls.attempts import note_attempt, note_called_off
 from llmring.calls.call import PoolCall
 from llmring.calls.gates import Gates, refused
 from llmring.calls.hedging import Hedging, Race
-from llmring.exceptions import CircuitBreakerError, LLMRingError
+from llmring.exceptions import CircuitBreakerError, ContextLengthError, LLMRingError
 from llmring.resilience.deadline import deadline_passed
 from llmring.resilience.fallback import most_useful, moves_on, with_attempts
 from llmring.resilience.outcome import judge
-from llmring.resilience.plan import Plan, Route
+from llmring.resilience.overflow import explain_overflow, find_window
+from llmring.resilience.plan import Plan, Route, find_line
 from llmring.resolver import Candidate
 
 _log = logging.getLogger("llmring.calls")
@@ -50,7 +51,9 @@ def with_recovery(
             return reply
         first = candidates[0]
         recovery = None
-        if board.find(first.ref.provider, first.credential, first.ref.model).refusal(now) is None:
+        target = board.find(first.ref.provider, first.credential, first.ref.model)
+        stands_in_line = call.has_siblings and not target.quota.is_free and find_line(target, now) is not None
+        if not stands_in_line and target.refusal(now) is None:
             if call.deadline is not None and now >= call.deadline:
                 raise with_attempts(deadline_passed(), call.attempts)
             # The way of nearly every call: nothing is planned before something fails.
@@ -150,6 +153,7 @@ class _Recovery(Generic[AnyCall, AnyReply]):
             self._send_to,
             self._clock,
             hedging,
+            self._policy,
             second_failed=self._note_beside,
             called_off=self._note_called_off,
         )
@@ -186,6 +190,8 @@ class _Recovery(Generic[AnyCall, AnyReply]):
         if isinstance(error, CircuitBreakerError):
             self._errors.append(error)
             return False
+        if isinstance(error, ContextLengthError):
+            return self._note_overflow(route, error)
         is_meant = route.candidate.ref is self._call.resolution.candidates[0].ref
         if not moves_on(error, first=is_meant):
             with_attempts(error, self._call.attempts)
@@ -194,6 +200,18 @@ class _Recovery(Generic[AnyCall, AnyReply]):
         self._plan.failed(route, judge(error), now)
         if route is not self._routes[-1]:
             _log.warning("%s failed (%s)", route.candidate.ref, type(error).__name__)
+        return False
+
+    def _note_overflow(self, route: Route[Candidate], error: ContextLengthError) -> bool:
+        """The prompt does not fit the model. Ends the call, unless the policy goes on to a model that holds more, and there is one."""
+        moves = self._policy.on_overflow == "larger_window"
+        more = explain_overflow(route.candidate, [each.candidate for each in self._routes], moves=moves)
+        error.hint = "; ".join(hint for hint in (error.hint, more) if hint) or None
+        if not moves or not self._plan.overflowed(route, find_window):
+            with_attempts(error, self._call.attempts)
+            return True
+        self._errors.append(error)
+        _log.warning("%s failed (%s)", route.candidate.ref, type(error).__name__)
         return False
 
     def _tell_refusals(self, step: Route[Candidate] | float | None) -> None:

@@ -101,8 +101,8 @@ class RedisClient(Protocol):
 class LimitSharing:
     """One ring's part in shared limits: makes the quotas, asks for their slices, and tells when Redis goes and comes.
 
-    find_account: what a provider's limits belong to: its key and its base URL, given its name and which of its keys. Callable from one
-    event loop at a time.
+    find_account: what a provider's limits belong to: its key and its base URL, given its name and which of its keys.
+    longest_pause_s (seconds): how long a pause is believed that another process tells of. Callable from one event loop at a time.
     """
 
     def __init__(
@@ -110,10 +110,13 @@ class LimitSharing:
         shared: SharedLimits,
         clock: Clock,
         find_account: Callable[[str, str | None], tuple[Secret | None, str]],
+        *,
+        longest_pause_s: float,
     ) -> None:
         self._shared = shared
         self._clock = clock
         self._find_account = find_account
+        self._longest_pause_s = longest_pause_s
         self.tell: Callable[[Transition], None] | None = None
         self._worker = secrets.token_hex(8)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -139,11 +142,14 @@ class LimitSharing:
         return quota
 
     def health(self) -> SharingHealth:
-        workers = max((quota.workers for quota in self._quotas), default=self._shared.workers)
-        if self._reason is None:
+        """Changes nothing, and may be asked for by any thread: of a copy, because calls add quotas meanwhile."""
+        quotas = (known() for known in self._quotas.keyrefs())
+        workers = max((quota.workers for quota in quotas if quota is not None), default=self._shared.workers)
+        reason = self._reason
+        if reason is None:
             return SharingHealth(str(self._shared.url), True, "", None, workers)
         retry_in_s = max(0.0, self._retry_at - self._clock.monotonic())
-        return SharingHealth(str(self._shared.url), False, self._reason, retry_in_s, workers)
+        return SharingHealth(str(self._shared.url), False, reason, retry_in_s, workers)
 
     async def close(self) -> None:
         """Ends what is under way, and the connections. Idempotent."""
@@ -190,8 +196,9 @@ class LimitSharing:
                     return
                 now = self._clock.monotonic()
                 quota.grant(wish, granted.due_after_s, asked_at, now, granted.workers)
-                if granted.pause_s and quota.learn_pause(now + granted.pause_s, _PAUSED_ELSEWHERE):
-                    self._tell_pause(quota, granted.pause_s)
+                pause_s = min(granted.pause_s, self._longest_pause_s)
+                if pause_s and quota.learn_pause(now + pause_s, _PAUSED_ELSEWHERE):
+                    self._tell_pause(quota, pause_s)
                 self._go_together()
                 quota.tell_change()
         finally:
@@ -211,7 +218,7 @@ class LimitSharing:
         worker = f"{self._worker}.{os.getpid()}"
         return await self._script(
             keys=[name, f"{name}:workers"],
-            args=write_arguments(worker, wish, quota.rates(), self._shared.lease_s / 2),
+            args=write_arguments(worker, wish, quota.rates(), self._shared.lease_s / 2, self._longest_pause_s),
         )
 
     def _name(self, quota: SharedQuota) -> str:

@@ -110,7 +110,7 @@ class ProviderRow:
     responses: whether it speaks OpenAI's Responses below the same base URL, to those who ask for it; responses_only: a pattern of the
     models that it serves in no other way.
     hint: what to do when it does not answer. untrusted: declared by a repository's file: only public https hosts.
-    like: the known provider that it was made like.
+    like: the known provider that it was made like. idempotency_header: in which header it looks for a call's key; None = it does not.
     """
 
     name: str
@@ -137,6 +137,7 @@ class ProviderRow:
     hint: str | None = None
     untrusted: bool = False
     like: str | None = None
+    idempotency_header: str | None = None
 
     @property
     def dialects(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import difflib
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -27,7 +27,7 @@ from llmring.providers.base import BaseLLMProvider, Caller, ProviderKey, Provide
 from llmring.providers.lmstudio import LMStudioProvider
 from llmring.providers.table import PROVIDERS
 from llmring.schemas.model_ref import PROVIDER_NAME
-from llmring.schemas.request import RequestOptions, check_extra_headers
+from llmring.schemas.request import CREDENTIAL_HEADERS, FRAMING_HEADERS, RequestOptions, check_extra_headers
 from llmring.secret import Scrubber, Secret
 from llmring.wire.base import Quirks
 from llmring.wire.table import get_dialect
@@ -61,6 +61,8 @@ class ProviderOptions:
     max_tokens (tokens): cap on the answer, where neither the request nor the ring's defaults say anything.
     default_temperature (0 or above): the same for the temperature.
     max_tokens_field: how the server spells the cap on the answer, max_tokens (default) or max_completion_tokens.
+    idempotency_header: in which header the server looks for the key of a call, such as "Idempotency-Key"; default None, none is sent.
+    Each call has a key of its own, the same for all its attempts: `LLMRequest.idempotency_key`, or one that is made for it.
     """
 
     like: str | None = None
@@ -77,6 +79,7 @@ class ProviderOptions:
     max_tokens: int | None = None
     default_temperature: float | None = None
     max_tokens_field: str | None = None
+    idempotency_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +120,19 @@ _TYPES: Mapping[str, Any] = {
     "max_tokens": int,
     "default_temperature": (int, float),
 }
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+# What every request says, or a dialect or a signer sets.
+_OWN_HEADERS = (
+    CREDENTIAL_HEADERS
+    | FRAMING_HEADERS
+    | {"accept", "accept-encoding", "content-encoding", "content-type", "user-agent"}
+    | {"anthropic-beta", "anthropic-version", "x-amz-content-sha256", "x-amz-date"}
+)
 _AUTH = re.compile(r"bearer|none|header:[A-Za-z0-9-]{1,64}", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
+# What looks like a key, though it could be a name: it begins as vendors' keys do, or has a stretch of twenty or more letters and digits
+# where lower case and digits are mixed. Guess.
+_KEY = re.compile(r"(gsk_|sk_|AIza|AKIA|ASIA).*|.*(?=[A-Za-z0-9]{20})(?=[A-Z0-9]*[a-z])(?=[A-Za-z]*[0-9]).*", re.ASCII)
 
 
 def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust) -> DeclaredProvider:
@@ -128,6 +142,8 @@ def declare(name: str, given: ProviderOptions | Mapping[str, Any], trust: Trust)
         raise ConfigurationError(f"{where}: the name must read [a-z][a-z0-9_-]*, at most 32 characters")
     options = given if isinstance(given, ProviderOptions) else _read_options(given, where)
     known = _find_known(name, options.like, where)
+    if options.key_variable is not None:  # before anything that tells its name
+        _check_variable(options.key_variable, "key_variable", where)
     if trust is Trust.REPOSITORY:
         _check_repository(name, options, where)
     if known is None and options.base_url is None:
@@ -203,19 +219,31 @@ def _read_keys(options: ProviderOptions, where: str) -> tuple[ProviderKey, ...]:
                 f"{where}: keys[{number}] is none", hint='"NAME_OF_A_VARIABLE", or {"variable": …, "weight": …}'
             )
         variable, weight = fields["variable"], fields.get("weight")
-        if not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
-            raise ConfigurationError(
-                f"{where}: keys[{number}] is no name of a variable", hint="keys themselves are not written here"
-            )
+        variable = _check_variable(variable, f"keys[{number}]", where)
         is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
         if weight is not None and not (is_number and math.isfinite(weight) and weight > 0):
-            raise ConfigurationError(f"{where}: keys[{number}]: weight {weight!r}", hint="a number above 0")
+            shown = f"{weight!r}" if is_number else f"a {type(weight).__name__}"
+            raise ConfigurationError(f"{where}: keys[{number}]: weight {shown}", hint="a number above 0")
         keys.append(ProviderKey(variable, weight))
     if len({key.variable for key in keys}) < len(keys):
         raise ConfigurationError(f"{where}: keys names a variable twice")
     if any(key.weight is not None for key in keys):
         return tuple(ProviderKey(key.variable, 1.0 if key.weight is None else key.weight) for key in keys)
     return tuple(keys)
+
+
+def _check_variable(given: object, setting: str, where: str) -> str:
+    """The name of a variable. What stands there instead may be a key, so it is not told."""
+    if not isinstance(given, str) or not _VARIABLE.fullmatch(given):
+        what = "is no name of a variable"
+    elif _KEY.fullmatch(given):
+        what = "looks like a key, and is to be the name of a variable that holds one"
+    else:
+        return given
+    raise ConfigurationError(
+        f"{where}: {setting} {what}",
+        hint="a key itself is not written here: set a variable to it, and name that; letters, digits and _, at most 64",
+    )
 
 
 def _make_row(
@@ -227,11 +255,8 @@ def _make_row(
     where: str,
 ) -> ProviderRow:
     if options.auth is not None and not _AUTH.fullmatch(options.auth):
-        raise ConfigurationError(f"{where}: auth is {options.auth!r}", hint="write bearer, none or header:NAME")
-    if options.key_variable is not None and not _VARIABLE.fullmatch(options.key_variable):
-        raise ConfigurationError(
-            f"{where}: key_variable is no name of a variable", hint="a key itself is not written here"
-        )
+        # Not what it says: it may be a whole header, with the key.
+        raise ConfigurationError(f"{where}: auth is no way to send a key", hint="write bearer, none or header:NAME")
     if options.max_tokens_field not in (None, "max_tokens", "max_completion_tokens"):
         raise ConfigurationError(f"{where}: max_tokens_field must be max_tokens or max_completion_tokens")
     try:
@@ -246,12 +271,17 @@ def _make_row(
     quirks = base.quirks
     if options.max_tokens_field is not None:
         quirks = dataclasses.replace(quirks, max_tokens_field=options.max_tokens_field)
+    auth = options.auth or base.auth
+    key_auth = base.key_auth if options.auth is None else dict[str, str]()
+    if options.idempotency_header is not None:
+        taken = (*headers, *base.header_variables, *(how.removeprefix("header:") for how in (auth, *key_auth.values())))
+        _check_idempotency_header(options.idempotency_header, taken, where)
     return dataclasses.replace(
         base,
         dialect=options.dialect or base.dialect,
         sdk=base.sdk if options.dialect is None else None,
-        auth=options.auth or base.auth,
-        key_auth=base.key_auth if options.auth is None else {},
+        auth=auth,
+        key_auth=key_auth,
         key_variables=tuple(key.variable for key in keys) or _key_variables(base, options),
         keys=keys if len(keys) > 1 else (),
         headers=headers,
@@ -259,7 +289,21 @@ def _make_row(
         defaults=_make_defaults(options, where) or base.defaults,
         quirks=quirks,
         untrusted=trust is Trust.REPOSITORY,
+        idempotency_header=options.idempotency_header or base.idempotency_header,
     )
+
+
+def _check_idempotency_header(name: str, taken: Iterable[str], where: str) -> None:
+    """taken: headers that this provider's requests have anyway."""
+    if not _HEADER.fullmatch(name):
+        raise ConfigurationError(
+            f"{where}: idempotency_header is no name of a header", hint='letters, digits, dash: "Idempotency-Key"'
+        )
+    if name.lower() in _OWN_HEADERS | {other.lower() for other in taken}:
+        raise ConfigurationError(
+            f"{where}: idempotency_header is {name!r}, which says something else already",
+            hint='the name of a header of its own, such as "Idempotency-Key"',
+        )
 
 
 def _new_row(name: str, options: ProviderOptions) -> ProviderRow:

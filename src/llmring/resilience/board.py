@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from inspect import iscoroutinefunction
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -139,11 +141,12 @@ class Board:
         self._sharing = sharing
         if sharing is not None:
             sharing.tell = self.tell
-        self._listener = listener
+        self._listener = _check_listener(listener)
         self._targets: dict[tuple[str, str | None, str], Target] = {}
+        self._sweep_at = _MOST_TARGETS
         self._credentials: dict[tuple[str, str | None], Credential] = {}
         self._endpoints: dict[str, Breaker] = {}
-        self._isolated: dict[str, str] = {}  # reasons, by `provider:model`
+        self._isolated: dict[str, str] = {}  # reasons, by `provider` and `provider:model`
 
     def find(self, provider: str, credential: str | None, model: str) -> Target:
         try:
@@ -152,30 +155,32 @@ class Board:
             return self._make(provider, credential, model)
 
     def forget(self, provider: str) -> None:
-        """Another provider has this name now: what is known of the old one says nothing of it. Calls under way end with the old."""
+        """Another provider has this name now: what is known of the old one says nothing of it, wherever it is. Calls under way end with
+        the old. What was isolated by hand stays so: that was said of the name."""
         self._targets = {key: target for key, target in self._targets.items() if key[0] != provider}
         self._credentials = {key: found for key, found in self._credentials.items() if key[0] != provider}
         self._endpoints.pop(provider, None)
 
     def health(self) -> Health:
+        """Changes nothing, and may be asked for by any thread: of a copy, because calls add targets meanwhile."""
         now = self.clock.monotonic()
         return Health(
-            tuple(_describe(target, now) for _, target in sorted(self._targets.items(), key=_name_of)),
+            tuple(_describe(target, now) for _, target in sorted(self._targets.copy().items(), key=_name_of)),
             None if self._sharing is None else self._sharing.health(),
         )
 
     def isolate(self, name: str, reason: str) -> None:
         """Asks a provider, or one `provider:model`, no more until `restore`. Raises ConfigurationError for what names none."""
         breakers = self._named(name)
-        if ":" in name:
-            self._isolated[name] = reason  # for keys of its provider that were never asked yet
+        self._isolated[name] = reason  # for keys that were never asked yet, and for whoever gets this name
         for breaker in breakers:
             breaker.isolate(reason)
         if self.moved_by_hand is not None:
             self.moved_by_hand()
 
     def restore(self, name: str) -> None:
-        """Closes every gate of a provider, or of one `provider:model`: whatever was known against it is forgotten."""
+        """Closes every gate of a provider, or of one `provider:model`: whatever was known against it is forgotten. A provider that was
+        isolated by hand stays so until it is restored by its own name."""
         now = self.clock.monotonic()
         provider, _, model = name.partition(":")
         self._isolated = {
@@ -190,6 +195,8 @@ class Board:
                 target.quota.resume()
                 target.model.close(now)
                 target.credential.breaker.close(now)
+                if target.endpoint.state is not BreakerState.ISOLATED:
+                    target.endpoint.close(now)
         if self.moved_by_hand is not None:
             self.moved_by_hand()
 
@@ -211,10 +218,13 @@ class Board:
         found = self._endpoints.get(provider)
         if found is None:
             found = self._endpoints[provider] = self._make_breaker(Scope.ENDPOINT, provider)
+            reason = self._isolated.get(provider)
+            if reason is not None:
+                found.isolate(reason)
         return found
 
     def _make(self, provider: str, credential: str | None, model: str) -> Target:
-        if len(self._targets) >= _MOST_TARGETS:
+        if len(self._targets) >= self._sweep_at:
             self._drop_idle()
         shown = f"{provider}/{credential}" if credential else provider
         key = self._credentials.get((provider, credential))
@@ -246,15 +256,19 @@ class Board:
         return self._sharing.make_quota(provider, credential, model, limits, is_bound=is_bound)
 
     def _drop_idle(self) -> None:
-        now = self.clock.monotonic()
-        idle = [
+        """The oldest of those that nobody misses; at most a quarter, so that no call has to look through all of them for long."""
+        now, most = self.clock.monotonic(), _MOST_TARGETS // 4
+        # What has limits remembers what was taken of them, until that is earned. That a model does not exist costs one request to learn
+        # anew, and names that are invented are all of that kind.
+        idle = (
             key
             for key, target in self._targets.items()
-            # What has limits remembers what was taken of them, until that is earned.
-            if target.quota.is_idle(now) and not target.refusal(now)
-        ]
-        for key in idle[: _MOST_TARGETS // 4]:
+            if target.quota.is_idle(now) and (target.is_missing(now) or not target.refusal(now))
+        )
+        for key in list(islice(idle, most)):
             del self._targets[key]
+        # Where none of them can go, not each new one has all the others looked through.
+        self._sweep_at = max(_MOST_TARGETS, len(self._targets) + most)
 
     def _make_breaker(self, scope: Scope, name: str, *, windowed: bool = True) -> Breaker:
         return Breaker(self._breaker, self.random, partial(self._tell, scope, name), windowed=windowed)
@@ -281,6 +295,15 @@ class Board:
                 self._listener(transition)
             except Exception:  # the application's own code: its mistake must not fail a call
                 _log.exception("the listener for transitions raised")
+
+
+def _check_listener(listener: Callable[[Transition], None] | None) -> Callable[[Transition], None] | None:
+    if listener is not None and (not callable(listener) or iscoroutinefunction(listener)):
+        raise ConfigurationError(
+            "on_transition: a plain function is wanted, which is called with a Transition",
+            hint="it runs between two steps of a call: one that has to wait starts a task",
+        )
+    return listener
 
 
 def _no_mark(provider: str, credential: str | None) -> object:
@@ -312,7 +335,7 @@ def _describe(target: Target, now: float) -> TargetHealth:
         target.provider,
         target.model_name,
         target.credential_name,
-        target.refusal(now) is None,
+        target.is_available(now),
         tuple(gates),
         target.quota.in_flight,
         target.quota.waiting,

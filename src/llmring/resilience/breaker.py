@@ -6,7 +6,7 @@
     isolate() keeps it open until close(), whatever happens.
 
 Half-open lets one call through, on a lease: where the probe is never heard of again (its task died), the lease runs out and another may
-go. Whoever is admitted gets a permit, and reports with it; a permit of an earlier state counts for nothing, so that a slow answer from
+go. A success of the first one closes it all the same, however late: what always takes longer than a lease would never be back. Whoever is admitted gets a permit, and reports with it; a permit of an earlier state counts for nothing, so that a slow answer from
 before the trouble cannot close a breaker, nor an old failure open it again.
 
 Pure: no clock, no waiting. `now` is a clock's `monotonic()` seconds and never goes back.
@@ -75,6 +75,7 @@ class Breaker:
         "_lease_until",
         "_openings",
         "_policy",
+        "_probes_from",
         "_random",
         "_window",
         "kept_until",
@@ -106,6 +107,7 @@ class Breaker:
         self._openings = 0  # in a row, without a quiet window in between
         self._closed_at = -math.inf
         self._epoch = 0  # a permit is the epoch of its admission
+        self._probes_from = 0  # half-open: the first of its probes' permits
 
     def ready_at(self, now: float) -> float:
         """When a call may go through: `now` or earlier, if it may at once; infinite while it is isolated."""
@@ -120,18 +122,19 @@ class Breaker:
                 return math.inf
 
     def admit(self, now: float) -> int:
-        """The permit for a call that goes now. Only where `ready_at` allows it, or in spite of that: then it is the probe, and the one
-        before it no longer counts."""
+        """The permit for a call that goes now. Only where `ready_at` allows it, or in spite of that: then it is the probe, and of the one
+        before it nothing counts any more but a success."""
         if self.state is not BreakerState.CLOSED and self.state is not BreakerState.ISOLATED:
             self._lease_until = now + self._policy.lease_s
             self._epoch += 1
             if self.state is BreakerState.OPEN:
+                self._probes_from = self._epoch
                 self._move(BreakerState.HALF_OPEN, self.reason, None)
         return self._epoch
 
     def succeed(self, permit: int, now: float) -> int:
         """Reports a success; gives the permit to report later with, as a stream does twice: when it begins, and when it ends."""
-        if permit != self._epoch:
+        if permit != self._epoch and not self._is_late_probe(permit):
             return permit
         if self.state is BreakerState.CLOSED:
             if self._window is not None:
@@ -142,10 +145,14 @@ class Breaker:
 
     def begin(self, permit: int, now: float) -> int:
         """A stream's first content: all that a probe has to show. Counts as nothing else; gives the permit to report the end with."""
-        if permit == self._epoch and self.state is BreakerState.HALF_OPEN:
+        if self.state is BreakerState.HALF_OPEN and (permit == self._epoch or self._is_late_probe(permit)):
             self._close(now, "the probe succeeded")
             return self._epoch
         return permit
+
+    def _is_late_probe(self, permit: int) -> bool:
+        """Whether it has outlived its lease, and nothing has been decided since."""
+        return self.state is BreakerState.HALF_OPEN and self._probes_from <= permit < self._epoch
 
     def fail(self, permit: int, now: float, reason: str, hint_s: float | None = None) -> None:
         """Reports a failure. hint_s: how long the server asked to be left alone."""
@@ -167,6 +174,7 @@ class Breaker:
         """Reports that nothing was learnt: cancelled, or the caller's own mistake. A probe's lease is free at once."""
         if permit == self._epoch and self.state is BreakerState.HALF_OPEN:
             self._epoch += 1
+            self._probes_from = self._epoch
             self._lease_until = -math.inf
 
     def trip(self, permit: int, now: float, for_s: float, reason: str) -> bool:

@@ -8,6 +8,7 @@ from llmring.exceptions import (
     AttemptRecord,
     CircuitBreakerError,
     ConfigurationError,
+    ContextLengthError,
     DeadlineExceededError,
     DigestMismatchError,
     InvalidRequestError,
@@ -22,16 +23,20 @@ from llmring.exceptions import (
     ProviderTimeoutError,
     ServiceClosedError,
 )
+from llmring.schemas.retry import OnOverflow
 
 
-def moves_on(error: LLMRingError, *, first: bool) -> bool:
+def moves_on(error: LLMRingError, *, first: bool, on_overflow: OnOverflow = "raise") -> bool:
     """Whether the next candidate may be tried after this failure of a candidate.
 
     The caller's own mistakes and the caller's deadline end the call. What a later candidate cannot express (its dialect's
     limits) passes that candidate over; where the first cannot express it, the request itself is wrong. A provider that is not
     known here says nothing of the request, wherever it stands. A model whose content is not the one that was pinned is for a person
-    to look at: no other model hides it. A test that may not ask this is told so.
+    to look at: no other model hides it. A test that may not ask this is told so. on_overflow: as in the call's `RetryPolicy`; which
+    models hold more is not asked here.
     """
+    if isinstance(error, ContextLengthError):
+        return on_overflow == "larger_window"
     if isinstance(error, (ServiceClosedError, DigestMismatchError, LiveRequestError)):
         return False
     if isinstance(error, ConfigurationError):
@@ -42,6 +47,7 @@ def moves_on(error: LLMRingError, *, first: bool) -> bool:
 # The most useful cause first. Candidates that were passed over (no key, a breaker that is open, a limit of the dialect) say less
 # than any that was tried: someone with one provider's key must see that provider's failure, not the keys that were never set.
 _PASSED_OVER = (MissingCredentialError, CircuitBreakerError, ConfigurationError)
+# An overflow that moved on is made up for by whoever holds more: why that one did not answer says more than that the first was too small.
 _MOST_USEFUL = (
     InvalidRequestError,
     ProviderAuthenticationError,
@@ -49,10 +55,13 @@ _MOST_USEFUL = (
     ProviderRateLimitError,
     ProviderTimeoutError,
     ProviderError,
+    ContextLengthError,
 )
 
 
 def _usefulness(error: LLMRingError) -> int:
+    if isinstance(error, ContextLengthError):
+        return len(_MOST_USEFUL) - 1
     for rank, kind in enumerate(_PASSED_OVER):
         if isinstance(error, kind):
             return len(_MOST_USEFUL) + rank

@@ -187,20 +187,22 @@ class SharedQuota(Quota):
         self._ask(self)  # whether the others are back
         return reserved
 
-    def settle(self, reserved: float, used: float | None, now: float, estimate: float = 0.0) -> None:
+    def settle(self, reserved: float, used: float | None, now: float, taken_at: float, estimate: float = 0.0) -> None:
         self.in_flight -= 1
         if self._tokens is None or used is None:
             return
         self._learn_share(used, estimate)
+        if used < reserved and now - taken_at >= WINDOW_S:
+            return  # it has been waited for, and is gone
         self._owed += used - reserved
         if self._alone is not None:
             per_token = self._alone[1]
             if per_token is not None:
-                per_token.settle(reserved, used, now)
+                per_token.settle(reserved, used, now, taken_at)
         elif abs(self._owed) > _TOLD_SHARE * self._tokens.per_minute:
             self._ask(self)
 
-    def give_back(self, reserved: float, requests: int = 1) -> None:
+    def give_back(self, reserved: float, taken_at: float, requests: int = 1) -> None:
         """The tokens: a request's turn cannot be used later, it is gone."""
         self.in_flight -= 1
         self._owed -= reserved

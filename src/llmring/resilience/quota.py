@@ -23,12 +23,15 @@ _MOST_SHARE: Final = 10.0
 
 
 class Place:
-    """What a call has taken, to be settled once. estimate: the tokens it may come to; reserved: how many of them were set aside, by
-    the target's quota, and by what all targets share."""
+    """What a call has taken, to be settled once. taken_at: when; estimate: the tokens it may come to; reserved: how many of them were
+    set aside, by the target's quota, and by what all targets share."""
 
-    __slots__ = ("estimate", "requests", "reserved", "reserved_together")
+    __slots__ = ("estimate", "requests", "reserved", "reserved_together", "taken_at")
 
-    def __init__(self, estimate: float, reserved: float, reserved_together: float = 0.0, requests: int = 1) -> None:
+    def __init__(
+        self, taken_at: float, estimate: float, reserved: float, reserved_together: float = 0.0, requests: int = 1
+    ) -> None:
+        self.taken_at = taken_at
         self.estimate = estimate
         self.reserved = reserved
         self.reserved_together = reserved_together
@@ -122,6 +125,18 @@ class Quota:
         """Whether one more may be in flight."""
         return self.in_flight < min(self._max_concurrent, max(1.0, self.limit))
 
+    def line_ends_at(self, now: float) -> float:
+        """About when a call that came now would have its turn, as far as our own limits go; infinite where nobody can say: as many are in
+        flight as may be. A guess: what those in line take of the tokens is not counted."""
+        if self.is_free:
+            return now
+        if not self.has_room():
+            return math.inf
+        when = max(now, self.ready_at())
+        if self.waiting and self._requests is not None:
+            when += self.waiting * 60 / self._requests.per_minute
+        return when
+
     def take(self, tokens: float, now: float, requests: int = 1) -> float:
         """Sends one: only where `ready_at` and `has_room` allow it. Gives the tokens that it set aside."""
         self.in_flight += 1
@@ -133,11 +148,12 @@ class Quota:
         self._tokens.take(reserved, now)
         return reserved
 
-    def settle(self, reserved: float, used: float | None, now: float, estimate: float = 0.0) -> None:
-        """It has ended. used: tokens, None where nobody knows: then what was reserved counts. estimate: what `take` was given."""
+    def settle(self, reserved: float, used: float | None, now: float, taken_at: float, estimate: float = 0.0) -> None:
+        """It has ended. used: tokens, None where nobody knows: then what was reserved counts. taken_at, estimate: what `take` was
+        given."""
         self.in_flight -= 1
         if self._tokens is not None and used is not None:
-            self._tokens.settle(reserved, used, now)
+            self._tokens.settle(reserved, used, now, taken_at)
             self._learn_share(used, estimate)
 
     def _learn_share(self, used: float, estimate: float) -> None:
@@ -145,13 +161,13 @@ class Quota:
             share = min(_MOST_SHARE, max(_LEAST_SHARE, used / estimate))
             self._share = share if self._share is None else self._share + _SHARE_WEIGHT * (share - self._share)
 
-    def give_back(self, reserved: float, requests: int = 1) -> None:
-        """It was taken, and never sent."""
+    def give_back(self, reserved: float, taken_at: float, requests: int = 1) -> None:
+        """It was taken then, and never sent."""
         self.in_flight -= 1
         if self._requests is not None:
-            self._requests.give_back(requests)
+            self._requests.give_back(requests, taken_at)
         if self._tokens is not None:
-            self._tokens.give_back(reserved)
+            self._tokens.give_back(reserved, taken_at)
 
     def _expect(self, estimate: float) -> float:
         """Estimates go by max_tokens, which few answers come near: reserved as they are, they would leave most of a quota unused."""

@@ -39,78 +39,132 @@ class Bucket:
     def take(self, count: float, now: float) -> None:
         self._due = max(now, self._due) + count * self._second_per_piece
 
-    def give_back(self, count: float) -> None:
-        """What was taken and never used."""
+    def give_back(self, count: float, taken_at: float) -> None:
+        """What was taken then, and never used."""
         self._due -= count * self._second_per_piece
 
     def is_full(self, now: float) -> bool:
         """Whether it is as if nothing had ever been taken."""
         return self._due <= now
 
-    def settle(self, reserved: float, used: float, now: float) -> None:
-        """Of what was taken, this much was used: the difference is given back, or owed from now on."""
+    def settle(self, reserved: float, used: float, now: float, taken_at: float) -> None:
+        """Of what was taken then, this much was used: the difference is given back, or owed from now on."""
         if used > reserved:
             self.take(used - reserved, now)
         else:
-            self.give_back(reserved - used)
+            self.give_back(reserved - used, taken_at)
 
 
-class RequestRate(Bucket):
-    """Never more than `per_minute` in any 60 s: a small burst, and what is left at even distances."""
+class _Entry:
+    """What was taken within one second: when at the latest, and how long the bucket needs to get a piece of it back."""
 
-    __slots__ = ("_has_batches", "_log", "per_minute")
+    __slots__ = ("at", "count", "second_per_piece")
 
-    def __init__(self, per_minute: float) -> None:
+    def __init__(self, at: float, count: float, second_per_piece: float) -> None:
+        self.at = at
+        self.count = count
+        self.second_per_piece = second_per_piece
+
+
+class _Rate(Bucket):
+    """A bucket that remembers what was taken within the window, less what was given back of it. Even distances promise nothing where
+    more goes at once than the bucket holds, nor where something comes back after its time was waited for: then that sum is what counts.
+    """
+
+    __slots__ = ("_log", "_sum", "per_minute")
+
+    def __init__(self, per_minute: float, capacity: float, per_second: float) -> None:
         self.per_minute = per_minute
-        self._has_batches = False
-        self._log: deque[tuple[float, float]] = deque()  # what was taken within the window, and when at the latest
-        super().__init__(*_fit_requests(per_minute))
-
-    def ready_at(self, count: float) -> float:
-        """Where more goes at once than the bucket holds, even distances promise nothing: then what went within the window counts."""
-        when = super().ready_at(count)
-        if count > self.capacity or self._has_batches:
-            left = math.floor(self.per_minute + 1e-6) - count - sum(taken for _, taken in self._log)
-            for at, taken in self._log:
-                if left >= 0:
-                    break
-                left += taken
-                when = max(when, at + WINDOW_S)
-        return when
+        self._log: deque[_Entry] = deque()
+        self._sum = 0.0
+        super().__init__(capacity, per_second)
 
     def take(self, count: float, now: float) -> None:
         super().take(count, now)
         log = self._log
+        while log and log[0].at <= now - WINDOW_S:
+            self._sum -= log.popleft().count
+        if not log:
+            self._sum = 0.0  # whatever floats have left of it
+        self._sum += count
+        if log and int(log[-1].at) == int(now):  # one entry a second is enough
+            last = log[-1]
+            last.at = now
+            last.count += count
+            last.second_per_piece = min(last.second_per_piece, self._second_per_piece)
+        else:
+            log.append(_Entry(now, count, self._second_per_piece))
+
+    def give_back(self, count: float, taken_at: float) -> None:
+        """At the rate at which it was taken: a limit that fell meanwhile does not make more of it. What was taken before the window has
+        been waited for, and is gone."""
+        for entry in self._log:
+            if int(entry.at) == int(taken_at):
+                count = min(count, entry.count)
+                entry.count -= count
+                self._sum -= count
+                self._due -= count * entry.second_per_piece
+                return
+
+    def _fits_at(self, count: float, most: float) -> float:
+        """When so many may be taken beside those of the window before it."""
+        when, left = -math.inf, most - count - self._sum
+        for entry in self._log:
+            if left >= 0:
+                break
+            left += entry.count
+            when = entry.at + WINDOW_S
+        return when
+
+    def _has_forgotten(self, now: float) -> bool:
+        return not self._log or self._log[-1].at <= now - WINDOW_S
+
+
+class RequestRate(_Rate):
+    """Never more than `per_minute` in any 60 s: a small burst, and what is left at even distances."""
+
+    __slots__ = ("_has_batches",)
+
+    def __init__(self, per_minute: float) -> None:
+        self._has_batches = False
+        super().__init__(per_minute, *_fit_requests(per_minute))
+
+    def ready_at(self, count: float) -> float:
+        when = super().ready_at(count)
+        if count > self.capacity or self._has_batches:
+            when = max(when, self._fits_at(count, math.floor(self.per_minute + 1e-6)))
+        return when
+
+    def take(self, count: float, now: float) -> None:
         if count > self.capacity:
             self._has_batches = True
-        while log and log[0][0] <= now - WINDOW_S:
-            log.popleft()
-        if log and int(log[-1][0]) == int(now):  # one entry a second is enough
-            count += log.pop()[1]
-        log.append((now, count))
+        super().take(count, now)
 
-    def give_back(self, count: float) -> None:
-        super().give_back(count)
-        if self._log:
-            at, taken = self._log.pop()
-            self._log.append((at, max(0.0, taken - count)))
+    def is_full(self, now: float) -> bool:
+        return super().is_full(now) and (not self._has_batches or self._has_forgotten(now))
 
     def change(self, per_minute: float) -> None:
         self.per_minute = per_minute
         self.fit(*_fit_requests(per_minute))
 
 
-class TokenRate(Bucket):
-    """Never more than `per_minute` set aside in any 60 s, where no request is larger than a fiftieth of that. A larger one goes once all
-    that went before it has been earned: on average, it is no more than `per_minute` either. What is given back late, after its time was
-    waited for, may go on top of that: so it is while nothing is known yet of how much of an estimate is used.
+class TokenRate(_Rate):
+    """Never more than `per_minute` in any 60 s: of requests that have ended, what they used; of others, what was set aside for them.
+
+    So what is used in any 60 s is more than the highest limit that held in them by no more than what the requests in flight come to use
+    beyond what was set aside; that is owed once it is known.
     """
 
-    __slots__ = ("per_minute",)
+    __slots__ = ()
 
     def __init__(self, per_minute: float) -> None:
-        self.per_minute = per_minute
-        super().__init__(*_fit_tokens(per_minute))
+        super().__init__(per_minute, *_fit_tokens(per_minute))
+
+    def ready_at(self, count: float) -> float:
+        return max(super().ready_at(count), self._fits_at(count, self.per_minute))
+
+    def is_full(self, now: float) -> bool:
+        return super().is_full(now) and self._has_forgotten(now)
 
     def change(self, per_minute: float) -> None:
         self.per_minute = per_minute

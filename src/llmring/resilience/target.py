@@ -28,6 +28,9 @@ _CLOSED: Final = BreakerState.CLOSED
 _EWMA_WEIGHT: Final = 0.1
 _REMEMBERED: Final = 128
 _FORCE_EVERY_S: Final = 1.0
+# The longest that a server is believed of a spent quota: a month's, and a day for where its month ends. A slip of its pen must not shut
+# a key for years.
+LONGEST_QUOTA_S: Final = 32 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,12 @@ class Credential:
         self.mark = mark
         self.refused_mark: object = None
 
-    def look_for_new_key(self, now: float) -> None:
+    def has_new_key(self) -> bool:
         """Only where it is shut: another key deserves another try."""
-        if self.breaker.state in (BreakerState.OPEN, BreakerState.HALF_OPEN) and self.mark() != self.refused_mark:
+        return self.breaker.state in (BreakerState.OPEN, BreakerState.HALF_OPEN) and self.mark() != self.refused_mark
+
+    def look_for_new_key(self, now: float) -> None:
+        if self.has_new_key():
             self.breaker.close(now, "the key has changed")
 
 
@@ -96,6 +102,7 @@ class Target:
 
     __slots__ = (
         "_forced_at",
+        "_missing_until",
         "_policy",
         "credential",
         "credential_name",
@@ -131,6 +138,7 @@ class Target:
         self.first_token = Latency()
         self.whole = Latency()
         self._forced_at = -math.inf
+        self._missing_until = -math.inf
 
     @property
     def name(self) -> str:
@@ -157,6 +165,18 @@ class Target:
                 worst = Refusal(scope, until, breaker.reason)
         return worst if worst.until > now else None
 
+    def is_available(self, now: float) -> bool:
+        """Whether there is no refusal. Changes nothing: callable from any thread."""
+        if max(self.quota.paused_until, self.endpoint.ready_at(now), self.model.ready_at(now)) > now:
+            return False
+        return self.credential.breaker.ready_at(now) <= now or self.credential.has_new_key()
+
+    def is_missing(self, now: float) -> bool:
+        """Whether all that is held against it is that its provider knows no such model."""
+        model = self.model
+        is_said = model.state is BreakerState.OPEN and model.until == self._missing_until
+        return is_said and self.quota.paused_until <= now
+
     def gates(self) -> tuple[tuple[Scope, Breaker], ...]:
         """Those with a breaker, in the order in which a call passes them."""
         return (
@@ -165,13 +185,17 @@ class Target:
             (Scope.MODEL, self.model),
         )
 
+    def was_brought_forward(self, now: float) -> bool:
+        """Within the last second."""
+        return now - self._forced_at < _FORCE_EVERY_S
+
     def bring_forward(self, now: float) -> bool:
         """Where nobody else can be asked: whether a target that rests is to be tried before its time, at most once a second.
 
         Not where a probe is under way, nor against the server's own word: a key that was refused, a model that it does not know, a time
         that it named.
         """
-        if now - self._forced_at < _FORCE_EVERY_S or self.credential.breaker.ready_at(now) > now:
+        if self.was_brought_forward(now) or self.credential.breaker.ready_at(now) > now:
             return False
         resting = [breaker for _, breaker in self.gates() if breaker.ready_at(now) > now]
         for breaker in resting:
@@ -211,7 +235,7 @@ class Target:
         if place is None:
             self.quota.in_flight -= 1
         else:
-            self.quota.settle(place.reserved, used_tokens, now, place.estimate)
+            self.quota.settle(place.reserved, used_tokens, now, place.taken_at, place.estimate)
         if error is None:
             self.credential.breaker.succeed(permit.credential, now)
             self.endpoint.succeed(permit.endpoint, now)
@@ -235,11 +259,13 @@ class Target:
             case Outcome.KEY_REFUSED | Outcome.QUOTA_SPENT:
                 is_spent = verdict.outcome is Outcome.QUOTA_SPENT
                 rest_s = verdict.hint_s or (policy.quota_rest_s if is_spent else policy.credential_probe_s)
+                rest_s = min(rest_s, LONGEST_QUOTA_S)
                 if credential.breaker.trip(permit.credential, now, rest_s, reason):
                     # Not by a late answer to the key that was there before: the new one would pass for the refused one.
                     credential.refused_mark = credential.mark()
             case Outcome.MODEL_GONE:
-                model.trip(permit.model, now, policy.missing_model_s, reason)
+                if model.trip(permit.model, now, policy.missing_model_s, reason):
+                    self._missing_until = model.until
             case Outcome.FAILURE | Outcome.OVERLOADED:
                 if verdict.slow:
                     model.note_first_token(permit.model, now, slow=True)
@@ -264,10 +290,16 @@ _OURS = (ProviderConnectionError, ProviderTimeoutError, ResponseTooLargeError)
 
 
 def _describe(error: BaseException) -> str:
-    """For people: what a gate is shut for. A server's own words are left out: they may quote the prompt, and reasons are logged."""
-    facts = [type(error).__name__]
-    if isinstance(error, ProviderError):
-        facts += [str(fact)[:40] for fact in (error.status, error.code) if fact is not None]
+    """For people: what a gate is shut for. A server's own words are left out: they may quote the prompt, and reasons are logged. So is
+    all but the number of what a provider of somebody else's raised."""
+    name = type(error).__name__
+    if not isinstance(error, ProviderError):
+        return name
+    if error.is_foreign or type(error).__module__ != ProviderError.__module__:
+        status: object = error.status
+        return f"{name} {status:d}"[:80] if isinstance(status, int) else name
+    # A code is one word: what has spaces in it is a sentence, and may be anybody's.
+    facts = [str(fact)[:40] for fact in (error.status, error.code) if fact is not None and " " not in str(fact)]
     if isinstance(error, _OURS) and error.status is None and error.code is None:
-        return f"{' '.join(facts)}: {error.message[:120]}"
-    return " ".join(facts)
+        return f"{name}: {error.message[:120]}"
+    return " ".join((name, *facts))

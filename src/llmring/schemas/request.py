@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
@@ -39,6 +40,7 @@ PromptCache: TypeAlias = Literal[
 PromptCacheTTL: TypeAlias = Literal["5m", "1h"]
 OnInterrupt: TypeAlias = Literal["raise", "restart"]
 CacheMode: TypeAlias = Literal["use", "refresh", "read_only", "off"]
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]([ -~]*[!-~])?")
 ChatOptions: TypeAlias = OpenAIOptions | AnthropicOptions | GoogleOptions | OllamaOptions | LMStudioOptions
 
 
@@ -173,6 +175,8 @@ class LLMRequest(BaseModel):
     last assistant message, so that a conversation stays with its model. The others stand by.
     on_interrupt: what a stream does that breaks off after its first content. "raise", the default: StreamInterruptedError. "restart": asks
     anew, other models first; a META chunk {"event": "restart", …} says that all content before it is void.
+    idempotency_key (printable ASCII, 1 to 255 characters): by which a server knows this call again, whatever the attempt; sent to providers
+    with an idempotency_header alone, which get a new one for each call where this is None.
     hide_thinking: True leaves reasoning out of streamed chunks; `response.reasoning` always has it.
     sampling: a `SamplingParams`, read into the fields above that are not set.
     files: ids of registered files.
@@ -217,6 +221,7 @@ class LLMRequest(BaseModel):
     retry: RetryPolicy | None = None
     prefer_model: Annotated[str, Field(min_length=1)] | None = None
     on_interrupt: OnInterrupt | None = None
+    idempotency_key: str | None = None
     hide_thinking: bool | None = None
     sampling: SamplingParams | None = None
     files: list[str] | None = None
@@ -260,6 +265,7 @@ class LLMRequest(BaseModel):
             retry: RetryPolicy | None = None,
             prefer_model: str | None = None,
             on_interrupt: OnInterrupt | None = None,
+            idempotency_key: str | None = None,
             hide_thinking: bool | None = None,
             sampling: SamplingParams | None = None,
             files: Sequence[str] | None = None,
@@ -285,6 +291,14 @@ class LLMRequest(BaseModel):
     def _finite(cls, value: float | None) -> float | None:
         if value is not None and not (value >= 0 and math.isfinite(value)):
             raise ValueError("temperature must be a finite number, 0 or above")
+        return value
+
+    @field_validator("idempotency_key")
+    @classmethod
+    def _fits_header(cls, value: str | None) -> str | None:
+        # No space at either end: a server does not see it.
+        if value is not None and not (len(value) <= 255 and _IDEMPOTENCY_KEY.fullmatch(value)):
+            raise ValueError("idempotency_key: printable ASCII, 1 to 255 characters, no space at either end")
         return value
 
     @field_serializer("response_format", when_used="json-unless-none")

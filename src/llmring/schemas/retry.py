@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from llmring.exceptions import ConfigurationError
+
+OnOverflow: TypeAlias = Literal["raise", "larger_window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +22,11 @@ class RetryPolicy:
     attempt, up to backoff_cap_s, and each pause is a random part of that.
     backoff_cap_s (seconds): the longest pause after an error.
     max_rate_limit_wait_s (seconds): how long a call may wait for servers' rate limits altogether, on top of its attempts;
-    0 = not at all.
+    0 = not at all, and a rate limit is an attempt like any other.
     hedge: whether a second target is asked as well where the first is later than 95 % of its replies (streams: their first content), of
     which 20 must be known. At most one call in twenty, never with tools; whoever is slower is called off and listed in the attempts.
+    on_overflow: where the prompt does not fit the model. "raise", the default: ContextLengthError. "larger_window": goes on to the next
+    model of the pool whose context window is known to be larger, which may cost more.
     """
 
     attempts: int = 3
@@ -30,6 +35,7 @@ class RetryPolicy:
     backoff_cap_s: float = 8.0
     max_rate_limit_wait_s: float = 30.0
     hedge: bool = False
+    on_overflow: OnOverflow = "raise"
 
     def __post_init__(self) -> None:
         for name in ("attempts", "attempts_per_call"):
@@ -40,3 +46,7 @@ class RetryPolicy:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not math.isfinite(value) or value < 0):
                 raise ConfigurationError(f"RetryPolicy.{name}: {value!r}", hint="seconds, 0 or more")
+        if self.on_overflow not in ("raise", "larger_window"):
+            raise ConfigurationError(
+                f"RetryPolicy.on_overflow: {self.on_overflow!r:.80}", hint='"raise" or "larger_window"'
+            )

@@ -69,6 +69,7 @@ FIELDS: dict[str, tuple[Any, dict[str, Any] | None]] = {
     "retry": ({"attempts": 1}, None),
     "on_interrupt": ("restart", None),
     "prefer_model": ("last", None),
+    "idempotency_key": ("order-7", None),  # in a header, where the provider has one: `calls.idempotency`
     "hide_thinking": (True, None),
     "files": ([], None),
     "metadata": ({"a": 1}, None),
