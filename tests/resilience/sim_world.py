@@ -10,7 +10,7 @@ from functools import lru_cache
 from tests.resilience.sim_loop import LATE_S, SimLoop
 from tests.resilience.sim_oracle import Attempt, Oracle, SeenCall, TargetName, ViolationError
 
-from llmring.calls.answer import ask
+from llmring.calls.answer import finish_whole
 from llmring.calls.call import Call, Reply
 from llmring.calls.chain import build_chain
 from llmring.calls.gates import Gates
@@ -233,7 +233,7 @@ class World:
             if stream:
                 await self._read(ChatStream(call, self.send, clock))
             else:
-                await ask(call, self.send, clock)
+                finish_whole(call, await self.send(call), clock.monotonic())
         except CircuitBreakerError:
             refused = True
         except ContextLengthError:
@@ -384,7 +384,7 @@ class World:
         seen = self.calls[id(call)] = SeenCall(-1, (target,), self.retry)
         self.oracle.call_began(seen, 100.0)
         try:
-            await ask(call, self.send, self.clock)
+            finish_whole(call, await self.send(call), self.clock.monotonic())
         except ProviderError as error:
             raise ViolationError(f"{target} is well and was not asked: {error}") from error
         self.oracle.call_ended(seen, LATE_S, refused=False)
