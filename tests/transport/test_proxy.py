@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 import trustme
 
 from llmring.exceptions import ConfigurationError, LLMRingError, ProviderUnreachableError
-from llmring.testing.http_server import Action, HTTPServer, Request, plain
+from llmring.testing.http_server import Action, HTTPServer, Request, Signal, plain
 from llmring.transport.base import HTTPRequest
 from llmring.transport.guard import Guard
 from llmring.transport.http import HTTPTransport
+from llmring.transport.http.pool import ConnectionProtocol
 from llmring.transport.proxy import Proxies
 
 Serve = Callable[..., Awaitable[HTTPServer]]
@@ -142,6 +144,45 @@ async def test_https_goes_through_a_tunnel_and_keys_stay_inside_it(
     assert head.startswith("CONNECT api.example:443 HTTP/1.1\r\n")
     assert f"Proxy-Authorization: Basic {base64.b64encode(b'me:secret').decode()}\r\n" in head
     assert "Bearer" not in head
+
+
+async def test_a_tunnel_that_has_ended_leaves_nothing_behind(
+    serve: Serve, open_transport: Open, tunnel: Tunnel, tls: ssl.SSLContext, bundle: str
+) -> None:
+    server = await serve([plain(200, {"connection": "close"}, b"fine"), Signal.FIN], ssl=tls)
+    tunnel.target = server.port
+    transport = open_transport(environ={"HTTPS_PROXY": f"http://127.0.0.1:{tunnel.port}", "SSL_CERT_FILE": bundle})
+
+    async def count_after_a_call() -> int:
+        reply = await transport.send(get("https://api.example/v1"))
+        assert await reply.read(None) == b"fine"
+        for _ in range(20):
+            await asyncio.sleep(0)
+        gc.collect()
+        return sum(type(found) is ConnectionProtocol for found in cast("list[object]", gc.get_objects()))
+
+    first = await count_after_a_call()
+    assert max([await count_after_a_call() for _ in range(4)]) < first + 4
+
+
+async def test_a_reply_that_was_dropped_unclosed_is_told_of_without_the_login(
+    serve: Serve, open_transport: Open
+) -> None:
+    end = asyncio.Event()
+    proxy = await serve([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", end, Signal.FIN])
+    transport = open_transport(environ={"HTTP_PROXY": f"http://me:secret@127.0.0.1:{proxy.port}"})
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+
+    async def drop() -> None:
+        await transport.send(get("http://api.example/v1"))
+        end.set()
+        while not told:
+            await asyncio.sleep(0)
+
+    with pytest.warns(ResourceWarning, match=r"api\.example") as warned:
+        await drop()
+    assert not [text for text in map(str, (*warned, *told)) if "secret" in text]
 
 
 @pytest.mark.spec("U33")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
+from typing import cast
 
 import pytest
 
-from llmring.exceptions import ConfigurationError, ProviderConnectionError
+from llmring.exceptions import ConfigurationError, ProviderConnectionError, ServiceClosedError
 from llmring.testing.http_server import Action, HTTPServer, Request, Signal, plain
 from llmring.transport.base import HTTPRequest
 from llmring.transport.http import HTTPTransport
@@ -142,6 +145,11 @@ async def test_a_user_in_the_url_is_sent_as_a_header_and_not_in_the_path(
         {"Content-Length": "3"},
         {"transfer-encoding": "chunked"},
         {"X-A": "\ud800"},
+        {"Content-Length ": "3"},
+        {"Transfer-Encoding\t": "chunked"},
+        {"Transfer-Encoding: chunked, X": "a"},
+        {" X-A": "a"},
+        {"": "a"},
     ],
     ids=repr,
 )
@@ -371,6 +379,124 @@ async def test_the_connection_that_was_used_last_is_used_next(serve: Serve, tran
         await call("/few")
     assert server.connections_opened == 20
     assert len({request.connection for request in seen if request.target == "/few"}) == 1
+
+
+async def test_a_connection_that_is_not_kept_leaves_the_others_in_their_order(
+    serve: Serve, transport: HTTPTransport
+) -> None:
+    seen: list[Request] = []
+
+    def answer(request: Request) -> Iterable[Action]:
+        seen.append(request)
+        if request.target == "/closes":
+            return [plain(200, {"connection": "close"}, b"fine"), Signal.FIN]
+        return [gates[int(request.target[1:])], OK] if request.target[1:].isdecimal() else [OK]
+
+    gates = [asyncio.Event() for _ in range(4)]
+    server = await serve(answer)
+
+    async def call(path: str) -> int:
+        await (await transport.send(HTTPRequest("GET", f"http://127.0.0.1:{server.port}{path}", {}))).read(None)
+        return seen[-1].connection
+
+    many = [asyncio.create_task(call(f"/{number}")) for number in range(4)]
+    while len(seen) < 4:
+        await asyncio.sleep(0)
+    for gate, task in zip(gates, many, strict=True):  # so they come back one after the other
+        gate.set()
+        await task
+    connections = {request.target: request.connection for request in seen}
+    assert [await call(path) for path in ("/closes", "/closes", "/few", "/few")] == [
+        connections[path] for path in ("/3", "/2", "/1", "/1")
+    ]
+
+
+@pytest.mark.parametrize("early", [b"HTTP/1.1 408 Request Time-out\r\n", b"\r\n", b"H"], ids=repr)
+async def test_not_even_the_beginning_of_a_reply_is_taken_along(
+    open_raw: Callable[[Raw], Awaitable[Raw]], transport: HTTPTransport, early: bytes
+) -> None:
+    class Begins(Raw):
+        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.connections += 1
+            await reader.read(1000)
+            writer.write(OK)
+            if self.connections == 1:
+                await talks.wait()
+                writer.write(early)
+                talked.set()
+                if await reader.read(1000):
+                    writer.write(plain(200, {}, b"a stranger's"))
+            await reader.read(1000)
+            writer.close()
+
+    talks, talked = asyncio.Event(), asyncio.Event()
+    raw = await open_raw(Begins(b""))
+    request = HTTPRequest("POST", f"http://127.0.0.1:{raw.port}/", {}, b"{}")
+    assert await (await transport.send(request)).read(None) == b"fine"
+    talks.set()
+    await talked.wait()
+    for _ in range(10):  # the loop reads it, with no request under way
+        await asyncio.sleep(0)
+    assert await (await transport.send(request)).read(None) == b"fine"
+    assert raw.connections == 2
+
+
+class Deaf(Raw):
+    """Takes a connection, and nothing that comes over it, until it is over."""
+
+    ended = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        transport = cast("asyncio.Transport", writer.transport)
+        transport.pause_reading()
+        await self.over.wait()
+        transport.resume_reading()
+        writer.close()
+
+
+async def test_closing_does_not_wait_for_a_server_that_takes_no_more(
+    open_raw: Callable[[Raw], Awaitable[Raw]], transport: HTTPTransport
+) -> None:
+    raw = await open_raw(Deaf(b"", reads_on=False))
+    request = HTTPRequest("POST", f"http://127.0.0.1:{raw.port}/", {}, bytes(64 * MIB))
+    sending = [asyncio.create_task(transport.send(request)) for _ in range(2)]
+    while raw.connections < 2:
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    await transport.close()
+    for result in await asyncio.gather(*sending, return_exceptions=True):
+        assert isinstance(result, ServiceClosedError)
+    raw.over.set()
+
+
+async def test_whoever_gives_up_leaves_no_connection_to_a_server_that_takes_no_more(
+    open_raw: Callable[[Raw], Awaitable[Raw]], transport: HTTPTransport
+) -> None:
+    raw = await open_raw(Deaf(b"", reads_on=False))
+    task = asyncio.create_task(
+        transport.send(HTTPRequest("POST", f"http://127.0.0.1:{raw.port}/", {}, bytes(64 * MIB)))
+    )
+    while not raw.connections:
+        await asyncio.sleep(0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    sockets = count_sockets()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert count_sockets() == sockets - 1
+    raw.over.set()
+
+
+def count_sockets() -> int:
+    gc.collect()
+    return sum(
+        isinstance(found, socket.socket) and found.fileno() >= 0 for found in cast("list[object]", gc.get_objects())
+    )
 
 
 async def test_urls_without_number_are_not_all_kept(serve: Serve, transport: HTTPTransport) -> None:

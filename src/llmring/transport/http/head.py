@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import NamedTuple
 
 import aiohttp
@@ -14,6 +15,11 @@ from llmring.transport.base import HTTPRequest
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 # Said here, of the body that is sent. Another length, or another framing, would let one request pass for two.
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
+# RFC 9110, 5.6.2. "Content-Length " is another name to us, and may be none to a server.
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Names that have been looked at, and what they are in lower case. A program has few.
+_names: dict[str, str] = {}
+_MOST_NAMES = 256
 
 
 class Origin(aiohttp.ClientRequest):
@@ -24,7 +30,9 @@ class Origin(aiohttp.ClientRequest):
     @property
     def connection_key(self) -> ConnectionKey:
         if self._key is None:
-            self._key = super().connection_key
+            key = super().connection_key
+            # aiohttp quotes the key where a reply was dropped unclosed. One transport has one login at a proxy.
+            self._key = key if key.proxy is None else key._replace(proxy=key.proxy.with_user(None))
         return self._key
 
 
@@ -36,6 +44,9 @@ class Target(NamedTuple):
     path: str
     lines: list[str]
     login: str | None
+
+    def __repr__(self) -> str:
+        return f"Target({self.origin.url.host})"  # a path may hold a key, a login is one
 
 
 def read_login(url: URL) -> str | None:
@@ -49,7 +60,7 @@ def write_head(request: HTTPRequest, target: Target) -> bytes:
     lines = [f"{request.method} {target.path} HTTP/1.1", *target.lines]
     given: set[str] = set()
     for name, value in request.headers.items():
-        given.add(name.lower())
+        given.add(_names.get(name) or _check_name(name))
         lines.append(f"{name}: {value}")
     if "host" in given:
         del lines[1]
@@ -74,3 +85,12 @@ def write_head(request: HTTPRequest, target: Target) -> bytes:
     if text.count("\r") != breaks or text.count("\n") != breaks or "\0" in text:
         raise ValueError("a line break in a header")
     return f"{text}\r\n\r\n".encode()
+
+
+def _check_name(name: str) -> str:
+    if _NAME.fullmatch(name) is None:
+        raise ValueError("the name of a header")
+    if len(_names) >= _MOST_NAMES:
+        _names.clear()
+    lower = _names[name] = name.lower()
+    return lower

@@ -27,7 +27,6 @@ class Line:
     def __init__(self, pool: Connector, connection: Connection) -> None:
         self._pool = pool
         self._connection: Connection | None = connection
-        pool.lines += 1
         self._writing: asyncio.Task[None] | None = None
 
     @property
@@ -66,7 +65,6 @@ class Line:
         """Idempotent; of a reply that has ended, nothing is cut."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._pool.lines -= 1
             if self._writing is not None:
                 self._writing.cancel()
             connection.close()
@@ -77,5 +75,4 @@ class Line:
             return
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._pool.lines -= 1
             connection.release()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -60,9 +61,14 @@ class Connector(aiohttp.TCPConnector):
             socket_factory=None if guard is None else _guarded_sockets(guard),
         )
         self._clock = clock
-        self.lines = 0  # exchanges under way
-        self._open: set[ConnectionProtocol] = set()
+        # Weak: of a tunnel's first protocol, which TLS takes the place of, aiohttp tells no end.
+        self._open: WeakSet[ConnectionProtocol] = WeakSet()
         self._factory = partial(ConnectionProtocol, loop=self._loop, open_ones=self._open)
+
+    @property
+    def lines(self) -> int:
+        """Exchanges under way, and connections that are being opened."""
+        return len(self._acquired)
 
     async def borrow(self, origin: aiohttp.ClientRequest, connect_s: float | None) -> Connection:
         """One of the pool, or a new one. Raises aiohttp's errors, ConnectionTimeoutError where there is none within `connect_s`."""
@@ -78,8 +84,11 @@ class Connector(aiohttp.TCPConnector):
         """The one that was used last is used next, where aiohttp takes the one that has rested longest: a pool that was large once goes
         back to what is needed, and its server has had the least time to close it."""
         super()._release(key, protocol, should_close=should_close)
-        if (idle := self._conns.get(key)) is not None:
+        idle = self._conns.get(key)
+        if idle and idle[-1][0] is protocol:  # else it was closed
             idle.rotate(1)
+            assert isinstance(protocol, ConnectionProtocol)
+            protocol.received_bytes = 0
 
     async def end(self) -> None:
         """Closes every connection, also those of a loop that has ended: aiohttp leaves them, open, to the garbage collector."""
@@ -123,11 +132,11 @@ class ConnectionProtocol(ResponseHandler):
     the reader would wait for ever. Keeps itself in `open_ones` as long as it has a connection.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, open_ones: set[ConnectionProtocol]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, open_ones: WeakSet[ConnectionProtocol]) -> None:
         super().__init__(loop)
         self._wire: asyncio.BaseTransport | None = None
         self._open_ones = open_ones
-        self._received_bytes = 0  # of the reply that is under way
+        self.received_bytes = 0  # since the last reply ended
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -141,7 +150,6 @@ class ConnectionProtocol(ResponseHandler):
 
     def expect_reply(self, *, has_body: bool) -> None:
         """Another request is about to be answered."""
-        self._received_bytes = 0
         self.set_response_params(
             skip_payload=not has_body, read_until_eof=True, auto_decompress=False, read_bufsize=_READ_AHEAD_BYTES
         )
@@ -157,12 +165,12 @@ class ConnectionProtocol(ResponseHandler):
                     await self._drain_helper()
 
     def data_received(self, data: bytes) -> None:
+        self.received_bytes += len(data)  # first: where this ends a reply, they count from there
         super().data_received(data)
-        self._received_bytes += len(data)
-        if self._received_bytes > _MOST_FRAMING_BYTES:
+        if self.received_bytes > _MOST_FRAMING_BYTES:
             body = self._payload
             brought_bytes = 0 if body is None else body.total_bytes
-            if self._received_bytes - 2 * brought_bytes > _MOST_FRAMING_BYTES and self.transport is not None:
+            if self.received_bytes - 2 * brought_bytes > _MOST_FRAMING_BYTES and self.transport is not None:
                 self.transport.close()
                 self.set_exception(FramingError(message="more framing than body"))
 
@@ -188,7 +196,12 @@ class ConnectionProtocol(ResponseHandler):
         connection with anything to read is at its end, or out of step: neither can carry a request. (b1-7e4c0a9, 2026-11-21)
         Nor can one where the loop has read something that nobody asked for: it would pass for the next request's reply.
         """
-        return super().is_connected() and not self.should_close and not _is_readable(self.transport)
+        return (
+            super().is_connected()
+            and not self.should_close
+            and not self.received_bytes
+            and not _is_readable(self.transport)
+        )
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         if exc_cause is None:
@@ -198,8 +211,14 @@ class ConnectionProtocol(ResponseHandler):
         self._fail_body(exc)
 
     def close(self) -> None:
+        """Does not wait for a server to take what it has not taken: it may never."""
         self._fail_body(ClosedHereError())
-        super().close()
+        transport = self.transport
+        # One that is closing may wait for its server already, and over TLS cannot say how much is left.
+        if transport is not None and (transport.is_closing() or transport.get_write_buffer_size()):
+            super().abort()
+        else:
+            super().close()
 
     def abort(self) -> None:
         self._fail_body(ClosedHereError())
