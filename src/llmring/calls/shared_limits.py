@@ -192,7 +192,7 @@ class LimitSharing:
                     if self._clock.monotonic() - asked_at >= self._shared.lease_s:
                         raise TimeoutError  # what it grants is over by now, and so would be the next
                 except Exception as error:  # whatever the package raises: no call waits for Redis twice
-                    self._go_alone(error)
+                    self._go_alone(quota, error)
                     return
                 now = self._clock.monotonic()
                 quota.grant(wish, granted.due_after_s, asked_at, now, granted.workers)
@@ -230,13 +230,14 @@ class LimitSharing:
         # In braces: both keys of a target on one server of a cluster.
         return f"{self._shared.namespace}:limits:{{{digest.hex()[:32]}}}"
 
-    def _go_alone(self, error: Exception) -> None:
+    def _go_alone(self, asking: SharedQuota, error: Exception) -> None:
         was = self._reason
         workers = max((quota.workers for quota in self._quotas), default=self._shared.workers)
         what = type(error.__cause__ or error).__name__  # not its text: what that quotes is not ours to know
         self._reason = f"{what}; of each limit, this process takes 1/{workers}"
         self._retry_at = self._clock.monotonic() + _RETRY_S
-        quotas = list(self._quotas)
+        # Those that were not alone before. Where all were, one question that fails is no news to the others: they would all ask again.
+        quotas = list(self._quotas) if was is None else [asking]
         for quota in quotas:
             quota.go_alone()
         if was is None:
