@@ -5,6 +5,7 @@ The files of the other tests look closer at single commands; here none is left o
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -160,7 +161,8 @@ def test_what_it_prints(team: Inside, name: str) -> None:
             f"$ {outcome.command}\n[exit {outcome.code}]\n--- stdout\n{outcome.stdout}--- stderr\n{outcome.stderr}"
         )
         assert outcome.code == way.code, shown[-1]
-    check(f"path-{name}", "\n".join(shown))
+    # The lock carries the day of its facts, so its digest is another one every day.
+    check(f"path-{name}", re.sub(r'("lock_digest": "sha256:)[0-9a-f]{64}', r"\1<digest>", "\n".join(shown)))
 
 
 def test_no_command_of_the_lock_is_left_out() -> None:
