@@ -272,3 +272,35 @@ async def test_who_waits_when_the_ring_is_closed_is_told_so(fake_provider: FakeP
     found = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 2)
     assert {type(one).__name__ for one in found} <= {"ServiceClosedError", "LLMResponse"}
     assert any(isinstance(one, Exception) for one in found)
+
+
+LOCK = """\
+version = "1.1"
+
+[profiles.default]
+name = "default"
+
+[[profiles.default.bindings]]
+alias = "pool"
+models = ["metered:first", "metered:second"]
+"""
+
+
+async def ask_pool(ring: LLMRing) -> str:
+    return (await ring.chat(LLMRequest(model="pool", messages="Hello"))).model
+
+
+@pytest.mark.parametrize("second", [{}, {"metered:second": RateLimits(requests_per_minute=60)}], ids=["free", "shared"])
+async def test_the_first_model_is_asked_and_the_second_while_the_first_ones_shared_limits_are_reached(
+    fake_provider: FakeProvider, redis: RedisServer, tmp_path: Path, second: dict[str, RateLimits]
+) -> None:
+    (tmp_path / "llmring.lock").write_text(LOCK)
+    limits = SharedLimits(redis.url, {"metered:first": RateLimits(requests_per_minute=60), **second}, lease_s=1)
+    async with LLMRing(
+        lockfile_path=tmp_path / "llmring.lock",
+        limits=limits,
+        providers={"metered": {"base_url": fake_provider.base_url, "api_key": KEY}},
+    ) as ring:
+        assert [await ask_pool(ring), await ask_pool(ring)] == ["first", "second"]
+        await asyncio.sleep(1.3)  # more than what one takes: (60 s and a lease) / 60
+        assert await ask_pool(ring) == "first"

@@ -70,10 +70,12 @@ async def open_raw() -> AsyncIterator[Callable[[Raw], Awaitable[Raw]]]:
         yield start
 
 
-def keep(seen: list[Request]) -> Callable[[Request], Iterable[Action]]:
+def keep(seen: list[Request], held: str | None = None) -> Callable[[Request], Iterable[Action]]:
+    """Answers, and keeps what was asked. held: a path whose answers wait until they are let go."""
+
     def answer(request: Request) -> Iterable[Action]:
         seen.append(request)
-        return [OK]
+        return [Signal.HOLD, OK] if request.target == held else [OK]
 
     return answer
 
@@ -330,11 +332,7 @@ async def test_whoever_is_cancelled_as_soon_as_it_is_sent_disturbs_none_of_the_m
 ) -> None:
     seen: list[Request] = []
 
-    def answer(request: Request) -> Iterable[Action]:
-        seen.append(request)
-        return [Signal.HOLD, OK] if request.target == "/held" else [OK]
-
-    server = await serve(answer)
+    server = await serve(keep(seen, held="/held"))
 
     def call(path: str) -> asyncio.Task[bytes]:
         async def read() -> bytes:
@@ -362,11 +360,7 @@ async def test_whoever_is_cancelled_as_soon_as_it_is_sent_disturbs_none_of_the_m
 async def test_the_connection_that_was_used_last_is_used_next(serve: Serve, transport: HTTPTransport) -> None:
     seen: list[Request] = []
 
-    def answer(request: Request) -> Iterable[Action]:
-        seen.append(request)
-        return [Signal.HOLD, OK] if request.target == "/many" else [OK]
-
-    server = await serve(answer)
+    server = await serve(keep(seen, held="/many"))
 
     async def call(path: str) -> None:
         await (await transport.send(HTTPRequest("GET", f"http://127.0.0.1:{server.port}{path}", {}))).read(None)

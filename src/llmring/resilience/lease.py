@@ -102,6 +102,7 @@ class SharedQuota(Quota):
         "_clock",
         "_counted_from",
         "_ends_pause",
+        "_granted",
         "_last_taken",
         "_owed",
         "_permits",
@@ -131,6 +132,7 @@ class SharedQuota(Quota):
         self._at_least = at_least
         self.workers = at_least
         self._permits: deque[_Permit] = deque()
+        self._granted = Bucket(1, 1)  # requests, as if there were no other process
         self._asked: Parcel | None = None  # what the first in line waits for
         self._alone: tuple[Bucket | None, Bucket | None] | None = None  # requests and tokens, while nobody can be asked
         self._spent = 0
@@ -169,6 +171,26 @@ class SharedQuota(Quota):
             self._asked = Parcel(requests, self._expect(tokens) if self.counts_tokens else 0.0)
             self._ask(self)
         return when
+
+    def line_ends_at(self, now: float) -> float:
+        """A guess, for which nobody is asked: where permits are missing, what this process had itself says when more can be due."""
+        if not self.has_room():
+            return math.inf
+        if self._alone is not None:
+            line_s = 0.0 if self._alone[0] is None else self._alone[0].lasts_s(self.waiting)
+            return max(now, self.ready_at()) + line_s
+        when, place = max(now, self.paused_until), self.waiting + 1
+        for permit in self._permits:
+            if permit.expires > when:
+                when = max(when, permit.ready)
+                place -= permit.requests
+                if place <= 0:
+                    return when
+        if self._requests is None:
+            return when
+        rates = self.rates()
+        self._granted.fit(rates.most_requests, 1 / rates.request_s)
+        return max(when, self._granted.ready_at(place))
 
     def take(self, tokens: float, now: float, requests: int = 1) -> float:
         self.in_flight += 1
@@ -267,6 +289,7 @@ class SharedQuota(Quota):
         for parcel, after_s in zip(wish.parcels, due_after_s, strict=False):
             expires = asked_at + after_s + self.lease_s
             self._permits.append(_Permit(parcel.requests, parcel.tokens, now + after_s, expires))
+            self._granted.take(parcel.requests, now)
 
     def go_together(self) -> None:
         """The others can be reached again. What was used meanwhile is told with the next wish."""

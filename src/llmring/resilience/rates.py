@@ -36,6 +36,10 @@ class Bucket:
         """When so many may be taken."""
         return self._due - max(0.0, self.capacity - count) * self._second_per_piece
 
+    def lasts_s(self, count: float) -> float:
+        """How long so many take, one after the other."""
+        return count * self._second_per_piece
+
     def take(self, count: float, now: float) -> None:
         self._due = max(now, self._due) + count * self._second_per_piece
 

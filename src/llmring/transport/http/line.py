@@ -11,8 +11,8 @@ from aiohttp.http import RawResponseMessage
 from llmring.transport.http.pool import PIECE_BYTES, ConnectionProtocol, Connector
 
 # From so many exchanges on, requests that begin in one turn of the event loop leave together, at its end. A server on this machine (a local
-# model, a proxy) is woken by each write that finds it asleep, and the waking is the writer's to pay: 8 and more at once cost a sixth less
-# CPU, fewer cost more (loopback, 2026-11-21).
+# model, a proxy) is woken by each write that finds it asleep, and the waking is the writer's to pay: 16 at once and more cost a sixth less
+# CPU, one alone costs more (loopback, 2026-11-21). Where between them it turns is a guess.
 _MANY = 8
 
 
