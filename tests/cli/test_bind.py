@@ -5,6 +5,7 @@ import tomllib
 
 import pytest
 from tests.cli.inside import Inside
+from tests.cli.team import publish
 
 from llmring.lockfile.parse import parse_lock
 
@@ -12,19 +13,27 @@ MANIFEST = """\
 schema = "1"
 
 [alias.fast]
-models = ["openai:gpt-6-luna"]   # cheap
+models = ["openai:tiny-1"]   # cheap
 
 [profile.dev]
 """
 
 
 @pytest.fixture
-def project(inside: Inside) -> Inside:
-    """A folder with a manifest and its lock; nobody is asked."""
+def place(inside: Inside) -> Inside:
+    """A folder, and a registry of today; nobody is asked."""
+    publish(inside)
+    inside.monkeypatch.setenv("LLMRING_REGISTRY_URL", str(inside.folder / "registry"))
     inside.monkeypatch.setenv("LLMRING_OFFLINE", "1")
-    inside.write("llmring.toml", MANIFEST)
-    assert inside.run("lock").code == 0
     return inside
+
+
+@pytest.fixture
+def project(place: Inside) -> Inside:
+    """The same with a manifest and its lock."""
+    place.write("llmring.toml", MANIFEST)
+    assert place.run("lock").code == 0
+    return place
 
 
 def read(inside: Inside, name: str) -> str:
@@ -37,32 +46,32 @@ def both(inside: Inside) -> tuple[str, str]:
 
 @pytest.mark.spec("V06")
 def test_bind_edits_the_manifest_and_locks(project: Inside) -> None:
-    project.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--append").check("bind-append")
+    project.run("bind", "fast", "anthropic:small-1", "--append").check("bind-append")
     assert read(project, "llmring.toml") == MANIFEST.replace(
-        '["openai:gpt-6-luna"]', '["openai:gpt-6-luna", "anthropic:claude-sonnet-5-5"]'
+        '["openai:tiny-1"]', '["openai:tiny-1", "anthropic:small-1"]'
     )
     lock = parse_lock(read(project, "llmring.lock").encode(), "l")
-    assert lock.profiles["dev"].bindings["fast"].models == ("openai:gpt-6-luna", "anthropic:claude-sonnet-5-5")
-    assert set(lock.locked) == {"openai:gpt-6-luna", "anthropic:claude-sonnet-5-5"}
+    assert lock.profiles["dev"].bindings["fast"].models == ("openai:tiny-1", "anthropic:small-1")
+    assert set(lock.locked) == {"openai:tiny-1", "anthropic:small-1"}
     assert project.run("lock", "check").code == 0
     before = both(project)
-    project.run("bind", "fast", "openai:gpt-6-luna", "anthropic:claude-sonnet-5-5").check("bind-again")
+    project.run("bind", "fast", "openai:tiny-1", "anthropic:small-1").check("bind-again")
     assert both(project) == before
 
 
 @pytest.mark.spec("V06")
 def test_bind_in_a_profile_and_unbind_touch_that_profile(project: Inside) -> None:
     before = both(project)
-    outcome = project.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--profile", "dev", "--json")
+    outcome = project.run("bind", "fast", "anthropic:small-1", "--profile", "dev", "--json")
     told = json.loads(outcome.stdout)
     assert (told["profile"], told["before"], told["after"], told["exit_code"]) == (
         "dev",
-        ["openai:gpt-6-luna"],
-        ["anthropic:claude-sonnet-5-5"],
+        ["openai:tiny-1"],
+        ["anthropic:small-1"],
         0,
     )
     lock = parse_lock(read(project, "llmring.lock").encode(), "l")
-    assert lock.profiles["default"].bindings["fast"].models == ("openai:gpt-6-luna",)
+    assert lock.profiles["default"].bindings["fast"].models == ("openai:tiny-1",)
     project.run("unbind", "fast", "--profile", "dev").check("unbind-profile")
     assert tomllib.loads(read(project, "llmring.toml"))["alias"] == tomllib.loads(MANIFEST)["alias"]
     assert read(project, "llmring.lock") == before[1]
@@ -74,15 +83,15 @@ def test_bind_in_a_profile_and_unbind_touch_that_profile(project: Inside) -> Non
 @pytest.mark.parametrize(
     ("name", "code", "arguments"),
     [
-        ("unknown-profile", 1, ["bind", "fast", "openai:gpt-6-luna", "--profile", "dve"]),
-        ("unknown-alias", 1, ["bind", "fasd", "openai:gpt-6-luna", "--append"]),
+        ("unknown-profile", 1, ["bind", "fast", "openai:tiny-1", "--profile", "dve"]),
+        ("unknown-alias", 1, ["bind", "fasd", "openai:tiny-1", "--append"]),
         ("unbind-unknown", 1, ["unbind", "fats"]),
-        ("unknown-model", 3, ["bind", "fast", "openai:gpt-6-lnua"]),
-        ("unknown-fallback", 3, ["bind", "fast", "openai:gpt-6-luna", "anthropic:claude-sonet-5-5"]),
-        ("no-model", 2, ["bind", "fast", "gpt-6-luna"]),
+        ("unknown-model", 3, ["bind", "fast", "openai:tinny-1"]),
+        ("unknown-fallback", 3, ["bind", "fast", "openai:tiny-1", "anthropic:smal-1"]),
+        ("no-model", 2, ["bind", "fast", "tiny-1"]),
         ("two-modes", 2, ["bind", "fast", "openai:a", "--append", "--remove"]),
-        ("hostile", 2, ["bind", "../fast", "openai:gpt-6-luna"]),
-        ("unknown-json", 1, ["bind", "fast", "openai:gpt-6-luna", "--profile", "dve", "--json"]),
+        ("hostile", 2, ["bind", "../fast", "openai:tiny-1"]),
+        ("unknown-json", 1, ["bind", "fast", "openai:tiny-1", "--profile", "dve", "--json"]),
     ],
 )
 def test_what_is_wrong_changes_no_file(project: Inside, name: str, code: int, arguments: list[str]) -> None:
@@ -117,47 +126,45 @@ name = "default"
 
 [[profiles.default.bindings]]
 alias = "fast"
-models = ["openai:gpt-6-luna"]  # cheap
+models = ["openai:tiny-1"]  # cheap
 """
 
 
 @pytest.mark.spec("V06", "V10")
-def test_without_a_manifest_the_lock_is_edited_in_place(inside: Inside) -> None:
-    inside.monkeypatch.setenv("LLMRING_OFFLINE", "1")
-    inside.write("llmring.lock", DIRECT)
-    inside.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--append").check("bind-direct")
-    assert read(inside, "llmring.lock") == DIRECT.replace(
-        '["openai:gpt-6-luna"]', '["openai:gpt-6-luna", "anthropic:claude-sonnet-5-5"]'
+def test_without_a_manifest_the_lock_is_edited_in_place(place: Inside) -> None:
+    place.write("llmring.lock", DIRECT)
+    place.run("bind", "fast", "anthropic:small-1", "--append").check("bind-direct")
+    assert read(place, "llmring.lock") == DIRECT.replace(
+        '["openai:tiny-1"]', '["openai:tiny-1", "anthropic:small-1"]'
     )
-    assert not (inside.folder / "llmring.toml").exists()
-    assert inside.run("bind", "fast", "openai:gpt-6-lnua").code == 3
-    assert inside.run("unbind", "fast").code == 0
-    assert "fast" not in read(inside, "llmring.lock")
+    assert not (place.folder / "llmring.toml").exists()
+    assert place.run("bind", "fast", "openai:tinny-1").code == 3
+    assert place.run("unbind", "fast").code == 0
+    assert "fast" not in read(place, "llmring.lock")
 
 
-def test_a_lock_with_facts_gets_those_of_the_new_model(inside: Inside) -> None:
-    inside.monkeypatch.setenv("LLMRING_OFFLINE", "1")
-    inside.write(
-        "other.lock", DIRECT.replace("1.0", "1.1") + '\n[[locked]]\nid = "openai:gpt-6-luna"\npin = "snapshot"\n'
+def test_a_lock_with_facts_gets_those_of_the_new_model(place: Inside) -> None:
+    place.write(
+        "other.lock", DIRECT.replace("1.0", "1.1") + '\n[[locked]]\nid = "openai:tiny-1"\npin = "snapshot"\n'
     )
-    assert inside.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--lockfile", "other.lock").code == 0
-    lock = parse_lock(read(inside, "other.lock").encode(), "l")
-    assert list(lock.locked) == ["anthropic:claude-sonnet-5-5"]
-    assert lock.locked["anthropic:claude-sonnet-5-5"].facts
+    assert place.run("bind", "fast", "anthropic:small-1", "--lockfile", "other.lock").code == 0
+    lock = parse_lock(read(place, "other.lock").encode(), "l")
+    assert list(lock.locked) == ["anthropic:small-1"]
+    assert lock.locked["anthropic:small-1"].facts
 
 
 def test_where_nothing_is_nothing_is_made(inside: Inside) -> None:
-    inside.run("bind", "fast", "openai:gpt-6-luna").check("bind-nowhere")
+    inside.run("bind", "fast", "openai:tiny-1").check("bind-nowhere")
     assert list(inside.folder.iterdir()) == []
 
 
 def test_a_lock_whose_manifest_is_gone_is_not_edited(project: Inside) -> None:
     (project.folder / "llmring.toml").unlink()
-    project.run("bind", "fast", "anthropic:claude-sonnet-5-5").check("bind-orphan")
+    project.run("bind", "fast", "anthropic:small-1").check("bind-orphan")
 
 
 def test_a_lock_that_follows_a_manifest_is_not_edited_behind_its_back(project: Inside) -> None:
     before = both(project)
-    outcome = project.run("bind", "fast", "anthropic:claude-sonnet-5-5", "--lockfile", "llmring.lock")
+    outcome = project.run("bind", "fast", "anthropic:small-1", "--lockfile", "llmring.lock")
     assert (outcome.code, "without --lockfile" in outcome.stderr) == (2, True)
     assert both(project) == before

@@ -72,7 +72,7 @@ class Exchange:
             http_request, warnings, request, dialect = await self._encode(call, candidate, provider)
             is_job = bool(request.background) and isinstance(dialect, WorksInBackground)
             # No closure, and no more names than are needed below: a garbage collector looks at each for as long as the call takes.
-            take = partial(self._take_reply, call, candidate, provider, dialect, warnings, is_job)
+            take = partial(Exchange._take_reply, self, call, candidate, provider, dialect, warnings, is_job)
             reply = await self._converse(
                 http_request, provider, request.timeout, call.deadline, call.stream, take, dialect=dialect
             )

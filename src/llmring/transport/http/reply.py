@@ -91,8 +91,8 @@ class Reply:
                 # Most of a fast stream is here already: no timer, no future for it.
                 data = content.read_nowait() if content.exception() is None else self._take_last()
                 if not data and not content.is_eof():
-                    waiting = content.readany()
-                    data = await (waiting if until is None else self._alarm.wait(waiting, until))
+                    with self._alarm.until(until):
+                        data = await content.readany()
                 if not data:
                     if self._inflater is not None:
                         self._inflater.end()

@@ -79,8 +79,8 @@ class HTTPTransport:
         try:
             if self._guard is not None:
                 self._guard.check_url(request.url)
-            starting = self._start(request, connect_s)
-            line = await (starting if until is None else alarm.wait(starting, until))
+            with alarm.until(until):
+                line = await self._start(request, connect_s)
             return Reply(line, request.url, alarm, self._max_body_bytes, self._max_stream_bytes)
         except FOREIGN as error:
             alarm.cancel()
