@@ -134,9 +134,7 @@ models = ["openai:tiny-1"]  # cheap
 def test_without_a_manifest_the_lock_is_edited_in_place(place: Inside) -> None:
     place.write("llmring.lock", DIRECT)
     place.run("bind", "fast", "anthropic:small-1", "--append").check("bind-direct")
-    assert read(place, "llmring.lock") == DIRECT.replace(
-        '["openai:tiny-1"]', '["openai:tiny-1", "anthropic:small-1"]'
-    )
+    assert read(place, "llmring.lock") == DIRECT.replace('["openai:tiny-1"]', '["openai:tiny-1", "anthropic:small-1"]')
     assert not (place.folder / "llmring.toml").exists()
     assert place.run("bind", "fast", "openai:tinny-1").code == 3
     assert place.run("unbind", "fast").code == 0
@@ -144,9 +142,7 @@ def test_without_a_manifest_the_lock_is_edited_in_place(place: Inside) -> None:
 
 
 def test_a_lock_with_facts_gets_those_of_the_new_model(place: Inside) -> None:
-    place.write(
-        "other.lock", DIRECT.replace("1.0", "1.1") + '\n[[locked]]\nid = "openai:tiny-1"\npin = "snapshot"\n'
-    )
+    place.write("other.lock", DIRECT.replace("1.0", "1.1") + '\n[[locked]]\nid = "openai:tiny-1"\npin = "snapshot"\n')
     assert place.run("bind", "fast", "anthropic:small-1", "--lockfile", "other.lock").code == 0
     lock = parse_lock(read(place, "other.lock").encode(), "l")
     assert list(lock.locked) == ["anthropic:small-1"]
