@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from tests.lockfile.locks import lock as lock_of_aliases
 from tests.resilience.redis_server import RedisServer
 
 from llmring import ConfigurationError, LLMRequest, LLMRing
 from llmring.calls.shared_limits import SharedLimits
+from llmring.lockfile.render import render_lock
 from llmring.resilience.breaker import BreakerState, Scope, Transition
 from llmring.resilience.policy import RateLimits, RetryPolicy
 from llmring.schemas.usage import Usage
@@ -274,18 +276,6 @@ async def test_who_waits_when_the_ring_is_closed_is_told_so(fake_provider: FakeP
     assert any(isinstance(one, Exception) for one in found)
 
 
-LOCK = """\
-version = "1.1"
-
-[profiles.default]
-name = "default"
-
-[[profiles.default.bindings]]
-alias = "pool"
-models = ["metered:first", "metered:second"]
-"""
-
-
 async def ask_pool(ring: LLMRing) -> str:
     return (await ring.chat(LLMRequest(model="pool", messages="Hello"))).model
 
@@ -294,7 +284,8 @@ async def ask_pool(ring: LLMRing) -> str:
 async def test_the_first_model_is_asked_and_the_second_while_the_first_ones_shared_limits_are_reached(
     fake_provider: FakeProvider, redis: RedisServer, tmp_path: Path, second: dict[str, RateLimits]
 ) -> None:
-    (tmp_path / "llmring.lock").write_text(LOCK)
+    pool = lock_of_aliases({"pool": "metered:first metered:second"})
+    (tmp_path / "llmring.lock").write_bytes(render_lock(pool))
     limits = SharedLimits(redis.url, {"metered:first": RateLimits(requests_per_minute=60), **second}, lease_s=1)
     async with LLMRing(
         lockfile_path=tmp_path / "llmring.lock",

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from tests.service.asking import ask
 
-from llmring import LLMRequest, LLMResponse, LLMRing
+from llmring import LLMRing
 from llmring.exceptions import DeadlineExceededError, InvalidRequestError, ProviderResponseError
 from llmring.resilience.policy import BreakerPolicy, RateLimits
 from llmring.schemas.messages import JSONDict
@@ -29,16 +30,6 @@ async def ring(make_ring: MakeRing, fake_clock: FakeClock) -> AsyncIterator[LLMR
     assert not left
     assert all(target.in_flight == 0 for target in ring.health().targets)
     assert all(gate.state == "closed" for target in ring.health().targets for gate in target.gates)
-
-
-async def ask(ring: LLMRing, stream: bool, model: str = "pool", **given: object) -> LLMResponse:
-    request = LLMRequest.model_validate({"model": model, "messages": "Hi", **given})
-    if not stream:
-        return await ring.chat(request)
-    chunks = [chunk async for chunk in ring.chat_stream(request)]
-    response = chunks[-1].data
-    assert isinstance(response, LLMResponse)
-    return response
 
 
 async def teach(

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.service.asking import ask
 
-from llmring import LLMRequest, LLMResponse, LLMRing
+from llmring import LLMRing
 from llmring.exceptions import (
     ConfigurationError,
     ContextLengthError,
@@ -52,16 +53,6 @@ def sized(make_ring: MakeRing, tmp_path: Path) -> MakeRing:
         return make_ring(lockfile_path=path, **{"retry": GROWS, **given})
 
     return make
-
-
-async def ask(ring: LLMRing, stream: bool = False, **given: Any) -> LLMResponse:
-    request = LLMRequest.model_validate({"model": "pool", "messages": "Hi", **given})
-    if not stream:
-        return await ring.chat(request)
-    chunks = [chunk async for chunk in ring.chat_stream(request)]
-    response = chunks[-1].data
-    assert isinstance(response, LLMResponse)
-    return response
 
 
 def asked(fake: FakeProvider) -> list[str | None]:

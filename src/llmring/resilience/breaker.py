@@ -6,8 +6,9 @@
     isolate() keeps it open until close(), whatever happens.
 
 Half-open lets one call through, on a lease: where the probe is never heard of again (its task died), the lease runs out and another may
-go. A success of the first one closes it all the same, however late: what always takes longer than a lease would never be back. Whoever is admitted gets a permit, and reports with it; a permit of an earlier state counts for nothing, so that a slow answer from
-before the trouble cannot close a breaker, nor an old failure open it again.
+go. A success of the first one closes it all the same, however late: what always takes longer than a lease would never be back. Whoever
+is admitted gets a permit, and reports with it; a permit of an earlier state counts for nothing, so that a slow answer from before the
+trouble cannot close a breaker, nor an old failure open it again.
 
 Pure: no clock, no waiting. `now` is a clock's `monotonic()` seconds and never goes back.
 """

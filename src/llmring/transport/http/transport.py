@@ -36,10 +36,10 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 class HTTPTransport:
     """Sends requests over pooled connections; as many at once as are asked for.
 
-    clock: what limits are measured on. max_body_bytes: cap on a body that is read whole, default 20 MiB; max_stream_bytes: on
-    one that is read as it comes, default 64 MiB; both before and after decompression. trust_env: whether the proxy and CA bundle variables of `environ` are read, once, at the first request;
-    default yes. guard: refuses URLs and addresses (and uses no proxy: what a proxy connects to cannot be checked).
-    resolve: looks up names, default the system's resolver.
+    clock: what limits are measured on. max_body_bytes: cap on a body that is read whole, default 20 MiB; max_stream_bytes: on one that
+    is read as it comes, default 64 MiB; both before and after decompression. trust_env: whether the proxy and CA bundle variables of
+    `environ` are read, once, at the first request; default yes. guard: refuses URLs and addresses (and uses no proxy: what a proxy
+    connects to cannot be checked). resolve: looks up names, default the system's resolver.
     """
 
     def __init__(
